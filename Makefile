@@ -1,0 +1,58 @@
+# Norma. `make help` lists what there is; each target creates what it needs.
+PYTHON ?= python3
+TORCH  ?= torch==2.13.0
+# DEVICE=gpu serves on CUDA.
+DEVICE ?= cpu
+VENV   := .venv
+SERVE  := $(VENV)/$(DEVICE)
+DEV    := $(VENV)/dev
+PIP     = -m pip --disable-pip-version-check install --quiet
+LOCKED  = $(PIP) --no-deps --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+serve: $(SERVE)/ready ## run the service on the default packages (DEVICE=gpu for CUDA)
+	$(SERVE)/bin/norma serve
+
+test: $(DEV)/ready ## run the tests
+	$(DEV)/bin/python -m pytest
+
+lint: $(DEV)/ready ## ruff and mypy
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+bench: $(DEV)/ready ## measure the service beside the bare sessions
+	$(DEV)/bin/python -m benchmarks
+
+UV_COMPILE = $(DEV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --overrides requirements/overrides.in \
+	--no-emit-package torch --no-emit-package opencv-python --custom-compile-command 'make lock' pyproject.toml
+
+lock: $(DEV)/ready ## compile the lock files anew
+	$(DEV)/bin/python $(PIP) uv
+	$(UV_COMPILE) --extra cpu -o requirements/cpu.txt
+	$(UV_COMPILE) --extra cpu --extra import -o requirements/cpu-import.txt
+	$(UV_COMPILE) --extra gpu -o requirements/gpu.txt
+	$(UV_COMPILE) --extra gpu --extra import -o requirements/gpu-import.txt
+	$(UV_COMPILE) --extra cpu --extra train --extra dev -o requirements/dev.txt
+
+clean: ## remove the environments and caches (never the data)
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/cpu/ready $(VENV)/gpu/ready: $(VENV)/%/ready: requirements/%-import.txt requirements/weights.txt pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(LOCKED) -r requirements/$*-import.txt
+	$(@D)/bin/python $(PIP) --no-deps --editable .
+	touch $@
+
+$(DEV)/ready: requirements/dev.txt requirements/weights.txt pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(LOCKED) -r requirements/dev.txt
+	$(@D)/bin/python $(PIP) $(TORCH)
+	$(@D)/bin/python $(PIP) --no-deps --editable .
+	touch $@

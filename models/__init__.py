@@ -1,0 +1,1 @@
+"""Training: backbones, margin losses, data, trainer and evaluation, in PyTorch."""
