@@ -15,7 +15,7 @@ NormaError
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class NormaError(Exception):
@@ -26,10 +26,10 @@ class NormaError(Exception):
     retry_after: ClassVar[int | None] = None
     """Seconds after which the same request may succeed; None where repeating it is useless."""
 
-    def __init__(self, message: str, **details: Any) -> None:
+    def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
         self.message = message
-        self.details: Mapping[str, Any] = details
+        self.details: Mapping[str, object] = details
 
 
 class InputError(NormaError):

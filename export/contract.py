@@ -131,7 +131,8 @@ def norms(features_ND: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def normalise(features_ND: NDArray[np.float32]) -> NDArray[np.float32]:
     """Features scaled to unit length; cosine similarity is then a dot product."""
-    return features_ND / np.maximum(norms(features_ND), np.float32(1e-12))[:, None]
+    lengths_N1 = np.maximum(norms(features_ND), 1e-12)[:, None]
+    return np.asarray(features_ND / lengths_N1, dtype=np.float32)
 
 
 def cosine(a_D: NDArray[np.float32], b_D: NDArray[np.float32]) -> float:
