@@ -1,4 +1,4 @@
-"""What the tests share: default packages, real faces from wheels, and the shared assets if there."""
+"""What the tests share: default packages, real faces from wheels, the shared assets if there."""
 
 import io
 import os

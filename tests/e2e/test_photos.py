@@ -1,7 +1,6 @@
 """Real faces through a real socket: what the README promises."""
 
 import base64
-import math
 from typing import Any
 
 import httpx
@@ -11,7 +10,7 @@ import pytest
 from tests.conftest import Faces
 
 
-def _verify(api: httpx.Client, a: bytes, b: bytes, **params: Any) -> httpx.Response:
+def _verify(api: httpx.Client, a: bytes, b: bytes, **params: str | float) -> httpx.Response:
     return api.post("/v1/verify", files={"image_a": a, "image_b": b}, params=params)
 
 
@@ -102,9 +101,8 @@ def test_all_three_ways_to_send_a_photo_agree(api: httpx.Client, faces: Faces) -
     assert np.array_equal(np.array(raw.json()["feature"], dtype=np.float32), expected)
     packed = np.frombuffer(base64.b64decode(as_json.json()["feature"]), dtype="<f4")
     assert np.array_equal(packed, expected)
-    assert math.isclose(
-        float(np.linalg.norm(expected)), raw.json()["quality"]["norm"], abs_tol=1e-3
-    )
+    norm = raw.json()["quality"]["norm"]
+    assert float(np.linalg.norm(expected)) == pytest.approx(norm, abs=1e-3)
 
 
 def test_face_select_decides_among_six(api: httpx.Client, faces: Faces) -> None:
