@@ -1,0 +1,170 @@
+"""Every error that a caller can meet, with its stable code and HTTP status.
+
+NormaError
+├── InputError                    the request's content cannot be used
+│   ├── image_empty 422, image_undecodable 422, image_dimensions 422
+│   ├── image_unsupported 415, image_too_large 413
+│   ├── request_invalid 422, body_unsupported 415, body_too_large 413, body_timeout 408
+│   ├── face_not_found 422, face_multiple 422
+│   └── quality_rejected 422      with the reasons: face_too_small, low_quality, face_clipped …
+├── StateError                    the request is fine, what it needs is not there
+│   └── calibration_missing 409, fmr_unsupported 422, contract_mismatch 409
+├── BusyError                     overloaded 503 with Retry-After: nothing was begun
+├── InferenceError                inference_failed 500, inference_invalid 500
+└── StartError                    the service cannot start; never reaches HTTP
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class NormaError(Exception):
+    """Base of all: a code for machines, a message for people, details as evidence."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    retry_after: ClassVar[int | None] = None
+    """Seconds after which the same request may succeed; None where repeating it is useless."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, object] = details
+
+
+class InputError(NormaError):
+    """The caller's input cannot be used."""
+
+    code = "request_invalid"
+    status = 422
+
+
+class ImageEmptyError(InputError):
+    """An image of zero bytes."""
+
+    code = "image_empty"
+
+
+class ImageUnsupportedError(InputError):
+    """Not JPEG, PNG or WebP by its first bytes, or declared as something else."""
+
+    code = "image_unsupported"
+    status = 415
+
+
+class ImageTooLargeError(InputError):
+    """More bytes than an image may have."""
+
+    code = "image_too_large"
+    status = 413
+
+
+class ImageUndecodableError(InputError):
+    """Truncated, holed or otherwise broken; never half-decoded."""
+
+    code = "image_undecodable"
+
+
+class ImageDimensionsError(InputError):
+    """Sides, area or aspect ratio outside the limits; found before decoding."""
+
+    code = "image_dimensions"
+
+
+class BodyUnsupportedError(InputError):
+    """A request body of a content type that this route does not read."""
+
+    code = "body_unsupported"
+    status = 415
+
+
+class BodyTooLargeError(InputError):
+    """A request body over the limit."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class BodyTimeoutError(InputError):
+    """The request body did not arrive in time."""
+
+    code = "body_timeout"
+    status = 408
+
+
+class FaceNotFoundError(InputError):
+    """No face in the image."""
+
+    code = "face_not_found"
+
+
+class FaceMultipleError(InputError):
+    """Several faces where exactly one was asked for (`face_select=only`)."""
+
+    code = "face_multiple"
+
+
+class QualityRejectedError(InputError):
+    """A face too poor to decide on; `details["reasons"]` says why."""
+
+    code = "quality_rejected"
+
+
+class StateError(NormaError):
+    """The request is well formed, but what it needs is missing or does not fit."""
+
+    code = "state_conflict"
+    status = 409
+
+
+class CalibrationMissingError(StateError):
+    """A decision in error rates was asked of a package that nobody has calibrated."""
+
+    code = "calibration_missing"
+
+
+class RateUnsupportedError(StateError):
+    """A false match rate stricter than the calibration data can support."""
+
+    code = "fmr_unsupported"
+    status = 422
+
+
+class ContractMismatchError(StateError):
+    """Features of two different contract ids."""
+
+    code = "contract_mismatch"
+
+
+class BusyError(NormaError):
+    """All workers are taken and the queue is full; refused at once."""
+
+    code = "overloaded"
+    status = 503
+    retry_after = 1
+
+
+class NotReadyError(NormaError):
+    """The service is starting or shutting down."""
+
+    code = "not_ready"
+    status = 503
+    retry_after = 1
+
+
+class InferenceFailedError(NormaError):
+    """The runtime failed on this input."""
+
+    code = "inference_failed"
+
+
+class InferenceInvalidError(NormaError):
+    """The network gave NaN, a zero feature or a wrong shape; never stored, never compared."""
+
+    code = "inference_invalid"
+
+
+class StartError(NormaError):
+    """The service cannot start as configured; the message says what to change."""
+
+    code = "start_refused"

@@ -1,0 +1,85 @@
+"""Settings: `NORMA_…` environment variables, read once and frozen."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MiB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Each limit says what it protects."""
+
+    model_config = SettingsConfigDict(env_prefix="NORMA_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    """Address to bind. Anything but loopback needs `insecure`, until keys exist."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """TCP port; 0 takes a free one."""
+    insecure: bool = False
+    """Serve beyond loopback without keys: only behind a proxy that authenticates."""
+
+    data_dir: Path = Path("norma-data")
+    """Where packages (and later galleries) live."""
+    detector: str = "yunet-2023mar"
+    """Detector: the name of an installed package, or a path to one."""
+    recogniser: str = "sface-2021dec"
+    """Recogniser: the name of an installed package, or a path to one."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where networks run. "cuda" refuses to start where CUDA does not work."""
+
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
+    """Threads that decode, detect, align and embed; 0 means one for each core."""
+    queue: Annotated[int, Field(ge=0, le=10_000)] = 64
+    """Images that may wait for a worker; more are refused at once (503), never queued."""
+
+    fmr: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    """False match rate of `verify` where the request names none."""
+
+    max_image_bytes: Annotated[int, Field(ge=1024)] = 10 * MiB
+    """Bytes of one image: bounds memory and decoding time."""
+    max_pixels: Annotated[int, Field(ge=10_000)] = 16_000_000
+    """Pixels of one PNG or WebP: these decode whole, at up to 22 bytes a pixel."""
+    max_jpeg_pixels: Annotated[int, Field(ge=10_000)] = 64_000_000
+    """Pixels of one JPEG: larger ones than needed are decoded scaled down, never whole."""
+    max_side: Annotated[int, Field(ge=64)] = 12_000
+    """Longest side in pixels."""
+    max_aspect: Annotated[float, Field(ge=1)] = 20.0
+    """Longest side over shortest side."""
+    min_side: Annotated[int, Field(ge=1)] = 16
+    """Shortest side in pixels; no face fits into less."""
+    body_timeout: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds within which a request body must have arrived."""
+
+    min_face: Annotated[float, Field(ge=0)] = 32.0
+    """Shorter side of a face's box in pixels under which it is `face_too_small`."""
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Two images in base64, and some room for the envelope."""
+        return 2 * (self.max_image_bytes * 4 // 3) + MiB
+
+    @property
+    def packages_dir(self) -> Path:
+        return self.data_dir / "packages"
+
+    @model_validator(mode="after")
+    def _loopback_unless_asked(self) -> Self:
+        if not self.insecure and not _is_loopback(self.host):
+            raise ValueError(
+                f"NORMA_HOST={self.host} is reachable from other machines, and there are no keys "
+                "yet: bind 127.0.0.1, or set NORMA_INSECURE=1 behind a proxy that authenticates"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

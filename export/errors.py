@@ -1,0 +1,31 @@
+"""Errors of the package world.
+
+PackageError
+├── ManifestError     a manifest or table that does not say what it must (names file and field)
+├── IntegrityError    a file that is missing, foreign or not what the manifest recorded
+└── ImportFailedError a foreign model that cannot become a package (names file and reason)
+"""
+
+
+class PackageError(Exception):
+    """A model package cannot be used; the message names the file and what is wrong with it."""
+
+    code = "package_invalid"
+
+
+class ManifestError(PackageError):
+    """A JSON file of a package breaks its schema."""
+
+    code = "manifest_invalid"
+
+
+class IntegrityError(PackageError):
+    """A file of a package is missing, is a link, or differs from its recorded size or digest."""
+
+    code = "package_damaged"
+
+
+class ImportFailedError(PackageError):
+    """A foreign model cannot be turned into a package."""
+
+    code = "import_failed"

@@ -1,0 +1,265 @@
+"""Schemas of a model package's JSON files. Unknown keys, NaN and impossible values are refused."""
+
+import re
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from export import contract
+from export.errors import ManifestError
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Triple = tuple[float, float, float]
+
+MANIFEST = "manifest.json"
+MODEL = "model.onnx"
+CALIBRATION = "calibration.json"
+QUALITY = "quality.json"
+GOLDEN = "golden.npz"
+CARD = "MODEL_CARD.md"
+
+
+class Record(BaseModel):
+    """Base of every schema here: immutable, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FileEntry(Record):
+    """Digest and size of one file of the package, checked before the file is opened."""
+
+    sha256: Sha256
+    size: Annotated[int, Field(ge=1, le=4 * 1024**3)]
+
+
+class Licence(Record):
+    """Under which terms the weights may be used; shown at start-up and in `/v1/models`."""
+
+    name: Text
+    commercial_use: bool
+    url: Text | None = None
+    note: Text | None = None
+
+
+class Training(Record):
+    """What the weights were trained on, as far as it is known."""
+
+    data: Text
+    loss: Text
+
+
+class InputSpec(Record):
+    """The network's input: name, pixel arithmetic, and batch size where the graph fixes it."""
+
+    name: Text
+    colour_order: contract.ColourOrder
+    mean: Triple
+    std: Triple
+    layout: Literal["NCHW"] = "NCHW"
+    fixed_batch: Literal[1] | None = None
+
+    @field_validator("std")
+    @classmethod
+    def _no_zero(cls, std: Triple) -> Triple:
+        if any(value == 0 for value in std):
+            raise ValueError("must not hold a zero")
+        return std
+
+    def preprocessing(self) -> contract.Preprocessing:
+        """The same facts as the function that applies them."""
+        return contract.Preprocessing(self.colour_order, self.mean, self.std)
+
+
+class Template(Record):
+    """The alignment template, written out so that a package explains itself."""
+
+    name: Slug
+    size: Annotated[int, Field(ge=16, le=1024)]
+    points: Annotated[list[tuple[float, float]], Field(min_length=5, max_length=5)]
+
+    def template(self) -> contract.AlignmentTemplate:
+        """The same facts as the contract's type."""
+        return contract.AlignmentTemplate(self.name, self.size, tuple(self.points))
+
+
+class _Common(Record):
+    schema_version: Literal[1] = 1
+    name: Slug
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,31}$")]
+    description: Text
+    source: Text
+    created: datetime
+    licence: Licence
+    training: Training
+    opset: Annotated[int, Field(ge=9, le=26)]
+    input: InputSpec
+    files: Annotated[dict[str, FileEntry], Field(min_length=2, max_length=32)]
+
+    @field_validator("files")
+    @classmethod
+    def _plain_names(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        for name in files:
+            if name == MANIFEST or PurePosixPath(name).name != name or not _PLAIN.match(name):
+                raise ValueError(f"{name!r} is not a plain file name inside the package")
+        for needed in (MODEL, GOLDEN):
+            if needed not in files:
+                raise ValueError(f"{needed} is not listed")
+        return files
+
+
+_PLAIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+
+
+class RecogniserManifest(_Common):
+    """A recogniser: aligned crop in, raw un-normalised feature out."""
+
+    kind: Literal["recogniser"] = "recogniser"
+    template: Template
+    output: Text
+    dim: Annotated[int, Field(ge=2, le=8192)]
+    normalised: bool
+    contract_id: Annotated[str, StringConstraints(pattern=r"^c1-[0-9a-f]{32}$")]
+
+    @model_validator(mode="after")
+    def _contract_holds(self) -> Self:
+        expected = contract.contract_id(
+            self.files[MODEL].sha256,
+            self.input.preprocessing(),
+            self.template.template(),
+            self.dim,
+        )
+        if self.contract_id != expected:
+            raise ValueError(f"contract_id is {self.contract_id}, the facts give {expected}")
+        return self
+
+
+class DetectorManifest(_Common):
+    """A face detector with five landmarks."""
+
+    kind: Literal["detector"] = "detector"
+    family: Literal["scrfd", "yunet"]
+    outputs: Annotated[list[Text], Field(min_length=9, max_length=12)]
+    score_threshold: Annotated[float, Field(gt=0, lt=1)]
+    nms_threshold: Annotated[float, Field(gt=0, lt=1)]
+    input_sizes: Annotated[list[Annotated[int, Field(ge=64, le=2048)]], Field(min_length=1)]
+    """Longest sides in pixels the main pass may use, ascending; multiples of 32."""
+
+    @field_validator("input_sizes")
+    @classmethod
+    def _multiples_of_32(cls, sizes: list[int]) -> list[int]:
+        if sizes != sorted(set(sizes)) or any(size % 32 for size in sizes):
+            raise ValueError("must ascend and hold multiples of 32")
+        return sizes
+
+
+Manifest = Annotated[RecogniserManifest | DetectorManifest, Field(discriminator="kind")]
+_MANIFEST: TypeAdapter[RecogniserManifest | DetectorManifest] = TypeAdapter(Manifest)
+
+
+class CalibrationData(Record):
+    """On what a table was measured; ISO/IEC 19795-1 asks for subjects and comparisons."""
+
+    name: Text
+    subjects: Annotated[int, Field(ge=1)]
+    images: Annotated[int, Field(ge=1)]
+    genuine: Annotated[int, Field(ge=1)]
+    impostor: Annotated[int, Field(ge=1)]
+    failures_to_detect: Annotated[int, Field(ge=0)]
+    detector: Text
+
+
+class OperatingPoint(Record):
+    """One row of the 1:1 table. Rates are fractions; intervals are two-sided."""
+
+    fmr: Annotated[float, Field(gt=0, lt=1)]
+    threshold: Annotated[float, Field(ge=-1, le=1)]
+    measured_fmr: Annotated[float, Field(ge=0, le=1)]
+    fmr_interval: tuple[float, float]
+    fnmr: Annotated[float, Field(ge=0, le=1)]
+    fnmr_interval: tuple[float, float]
+
+
+class Calibration(Record):
+    """Cosine thresholds for false match rates, measured for one contract id."""
+
+    schema_version: Literal[1] = 1
+    contract_id: str
+    measured: datetime
+    data: CalibrationData
+    interval: Text
+    points: Annotated[list[OperatingPoint], Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="after")
+    def _stricter_rates_have_higher_thresholds(self) -> Self:
+        rates = [point.fmr for point in self.points]
+        thresholds = [point.threshold for point in self.points]
+        if rates != sorted(rates, reverse=True) or thresholds != sorted(thresholds):
+            raise ValueError("points must go from loose to strict, thresholds ascending")
+        return self
+
+
+class QualityGates(Record):
+    """Smallest norms that pass; enrolment is stricter than a query."""
+
+    enrol: Annotated[float, Field(ge=0)]
+    query: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _enrolment_is_stricter(self) -> Self:
+        if self.query > self.enrol:
+            raise ValueError("the query gate is stricter than the enrolment gate")
+        return self
+
+
+class QualityCurve(Record):
+    """Norm to 0–100 by OFIQ's form, 100 / (1 + exp((centre − norm) / width)), with gates.
+
+    `basis` is "none" where the norm was measured to carry no information about quality.
+    """
+
+    schema_version: Literal[1] = 1
+    contract_id: str
+    basis: Literal["norm", "none"]
+    centre: float
+    width: Annotated[float, Field(gt=0)]
+    gates: QualityGates
+    data: Text
+    images: Annotated[int, Field(ge=1)]
+
+
+def parse_manifest(text: bytes, where: str) -> RecogniserManifest | DetectorManifest:
+    """A manifest from JSON bytes; ManifestError names `where` and the field."""
+    try:
+        return _MANIFEST.validate_json(text)
+    except ValidationError as error:
+        raise ManifestError(_explain(error, where)) from error
+
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+def parse_record(kind: type[RecordT], text: bytes, where: str) -> RecordT:
+    """A calibration or quality file from JSON bytes; ManifestError names `where` and the field."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise ManifestError(_explain(error, where)) from error
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    first: dict[str, Any] = dict(error.errors(include_url=False)[0])
+    field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+    return f"{where}: {field}: {first['msg']}"
