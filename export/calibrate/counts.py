@@ -89,7 +89,7 @@ def _photos(pairs: int) -> int:
 def cells_of(scores_P: NDArray[np.float32]) -> NDArray[np.int64]:
     """The cell of each cosine; values beyond ±1 (rounding) go to the outermost cells."""
     scaled = np.floor(scores_P * np.float32(_PER_UNIT)).astype(np.int64)
-    return np.clip(scaled + _PER_UNIT, 0, CELLS - 1)
+    return np.asarray(np.clip(scaled + _PER_UNIT, 0, CELLS - 1), dtype=np.int64)
 
 
 def edge_of(threshold: float) -> int:

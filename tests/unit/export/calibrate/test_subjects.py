@@ -1,25 +1,33 @@
 """Intervals must cover the truth as often as they say, also where some people resemble many."""
 
+from collections.abc import Callable, Iterator
+from statistics import NormalDist
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from export.calibrate.comparisons import AllPairs, Batch
 from export.calibrate.counts import count
+from export.calibrate.labels import LabelledFeatures
 from export.calibrate.subjects import by_subject, dyadic_effective_trials
 from export.rates import wilson
+
+People = Callable[..., LabelledFeatures]
+IMPOSTOR = NormalDist(0, 0.1)
 
 
 class _Scored:
     """Comparisons with given scores, for worlds whose error rates are known exactly."""
 
-    def __init__(self, scores, left, right, subjects) -> None:
-        self.subjects_N = subjects
-        self._batch = Batch(scores.astype(np.float32), left, right)
+    def __init__(self, batch: Batch, subjects_N: NDArray[np.int32]) -> None:
+        self.subjects_N = subjects_N
+        self._batch = batch
 
-    def batches(self):
+    def batches(self) -> Iterator[Batch]:
         yield self._batch
 
-    def within(self, rows):
+    def within(self, rows: NDArray[np.intp]) -> "_Scored":
         raise NotImplementedError
 
 
@@ -35,24 +43,23 @@ def _world(subjects: int, shared: float, random: np.random.Generator) -> _Scored
     scores = 0.1 * (pair + np.sqrt(shared) * (own[codes[left]] + own[codes[right]]))
     same = codes[left] == codes[right]
     scores[same] = 0.6 + 0.1 * random.standard_normal(same.sum())
-    return _Scored(scores, left, right, codes)
+    return _Scored(Batch(scores.astype(np.float32), left, right), codes)
 
 
 def _true_fmr(threshold: float) -> float:
-    from statistics import NormalDist
-
-    return 1 - NormalDist(0, 0.1).cdf(threshold)
+    return IMPOSTOR.cdf(-threshold)
 
 
-@pytest.mark.parametrize("shared", [0.0, 0.1, 0.25])
+# At 0.25 half of a score's variance is its two people's; 80 people would then be too few.
+@pytest.mark.parametrize(("shared", "subjects"), [(0.0, 80), (0.1, 80), (0.25, 160)])
 @pytest.mark.parametrize("target", [0.05, 0.003])
 def test_the_interval_covers_the_true_fmr_at_the_chosen_threshold(
-    shared: float, target: float
+    shared: float, subjects: int, target: float
 ) -> None:
     random = np.random.default_rng([int(shared * 100), int(1 / target)])
     covered = 0
     for _ in range(200):
-        world = _world(80, shared, random)
+        world = _world(subjects, shared, random)
         threshold = count(world).threshold(target)
         counts, _ = by_subject(world, np.array([threshold]))
         low, high = counts.fmr_interval(0)
@@ -90,7 +97,7 @@ def test_errors_of_one_person_count_for_less_than_errors_of_many() -> None:
     assert dyadic_effective_trials(one, trials) < 0.1 * 100 * 99 / 2
 
 
-def test_the_tail_holds_the_highest_impostors_with_their_photos(people) -> None:
+def test_the_tail_holds_the_highest_impostors_with_their_photos(people: People) -> None:
     features = people(600, photos=2)
     compared = AllPairs(features.unit(), features.subjects_N)
     _, tail = by_subject(compared, np.array([0.5]))
