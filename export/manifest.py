@@ -297,10 +297,15 @@ class Calibration(Record):
 
 
 class QualityGates(Record):
-    """Smallest norms that pass; enrolment is stricter than a query."""
+    """Smallest norms that pass; enrolment is stricter than a query.
+
+    The fractions say how many of the calibration photos each gate refuses.
+    """
 
     enrol: Annotated[float, Field(ge=0)]
     query: Annotated[float, Field(ge=0)]
+    enrol_fraction: Rate = 0.0
+    query_fraction: Rate = 0.0
 
     @model_validator(mode="after")
     def _enrolment_is_stricter(self) -> Self:
@@ -309,10 +314,65 @@ class QualityGates(Record):
         return self
 
 
+class DiscardPoint(Record):
+    """FNMR of the genuine comparisons left after discarding this fraction, poorest first."""
+
+    discarded: Rate
+    fnmr: Rate
+
+
+class DiscardCurve(Record):
+    """Error versus discard by one measure of quality.
+
+    `area` is the area under the curve up to the evidence's limit, over that of no improvement:
+    about 1 for a measure that knows nothing, less where the error falls.
+    """
+
+    measure: Slug
+    area: Annotated[float, Field(ge=0)]
+    beats_chance: bool
+    points: Annotated[list[DiscardPoint], Field(max_length=128)]
+
+
+class DiscardEvidence(Record):
+    """What discarding poor photos does to FNMR at a fixed threshold (ISO/IEC 29794-1).
+
+    `chance` is the central 95% of the areas that shuffled qualities reach. "degraded" photos are
+    the same photos blurred, shrunk, darkened or with noise, at random.
+    """
+
+    photos: Literal["as given", "degraded"]
+    fmr: Target
+    threshold: float
+    genuine: Positive
+    misses: Count
+    limit: Target
+    chance: tuple[float, float]
+    curves: Annotated[list[DiscardCurve], Field(min_length=1, max_length=16)]
+
+
+class PairScoring(Record):
+    """Quality-aware similarity by QMagFace's form, s + min(0, slope · s + offset) · min(q, q′).
+
+    q is the 0–100 quality over 100. `fnmr_plain` and `fnmr_aware` were measured at `fmr` on
+    subjects not used for the fit; it is `kept` only where they show a gain.
+    """
+
+    slope: float
+    offset: float
+    fmr: Target
+    fnmr_plain: Rate
+    fnmr_aware: Rate
+    gain_interval: tuple[float, float]
+    kept: bool
+
+
 class QualityCurve(Record):
     """Norm to 0–100 by OFIQ's form, 100 / (1 + exp((centre − norm) / width)), with gates.
 
-    `basis` is "none" where the norm was measured to carry no information about quality.
+    `basis` is "none" where the norm was not shown to carry information about quality; `reason`
+    says what the decision rests on. `scoring` is what a fit of
+    quality-aware scoring came to.
     """
 
     schema_version: Literal[1] = 1
@@ -323,6 +383,9 @@ class QualityCurve(Record):
     gates: QualityGates
     data: Text
     images: Annotated[int, Field(ge=1)]
+    reason: Text | None = None
+    evidence: list[DiscardEvidence] = []
+    scoring: PairScoring | None = None
 
 
 def parse_manifest(text: bytes, where: str) -> RecogniserManifest | DetectorManifest:

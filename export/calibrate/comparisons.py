@@ -1,6 +1,6 @@
 """Which photos are compared with which, scored in batches so that memory stays bounded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -86,3 +86,27 @@ class ListedPairs:
         inside[rows] = True
         both = inside[self.left_P] & inside[self.right_P]
         return ListedPairs(self.unit_ND, self.subjects_N, self.left_P[both], self.right_P[both])
+
+
+def genuine_pairs(comparisons: Comparisons) -> Batch:
+    """All comparisons of a person with themselves."""
+    subjects = comparisons.subjects_N
+    kept = [
+        pick(batch, subjects[batch.left_P] == subjects[batch.right_P])
+        for batch in comparisons.batches()
+    ]
+    return join(kept)
+
+
+def pick(batch: Batch, which: NDArray[np.bool_] | NDArray[np.intp]) -> Batch:
+    """Some comparisons of a batch, by mask or by index."""
+    return Batch(batch.scores_P[which], batch.left_P[which], batch.right_P[which])
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Batches as one, in their order."""
+    return Batch(
+        np.concatenate([batch.scores_P for batch in batches]),
+        np.concatenate([batch.left_P for batch in batches]),
+        np.concatenate([batch.right_P for batch in batches]),
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from export.calibrate.comparisons import Batch, Comparisons
+from export.calibrate.comparisons import Batch, Comparisons, join, pick
 from export.rates import Interval, wilson
 
 _TAIL = 200_000
@@ -166,7 +166,7 @@ class _Highest:
 
     def add(self, batch: Batch, allowed_P: NDArray[np.bool_]) -> None:
         kept = allowed_P & (batch.scores_P >= self._floor)
-        self._parts.append(_pick(batch, kept))
+        self._parts.append(pick(batch, kept))
         self._held += int(np.count_nonzero(kept))
         if self._held > 4 * _TAIL:
             self._prune()
@@ -177,16 +177,8 @@ class _Highest:
         return Tail(top.scores_P, top.left_P, top.right_P, total)
 
     def _prune(self) -> None:
-        whole = Batch(
-            np.concatenate([part.scores_P for part in self._parts]),
-            np.concatenate([part.left_P for part in self._parts]),
-            np.concatenate([part.right_P for part in self._parts]),
-        )
+        whole = join(self._parts)
         order = np.argsort(-whole.scores_P, kind="stable")[:_TAIL]
-        self._parts, self._held = [_pick(whole, order)], len(order)
+        self._parts, self._held = [pick(whole, order)], len(order)
         if len(order) == _TAIL:
             self._floor = self._parts[0].scores_P[-1]
-
-
-def _pick(batch: Batch, which: NDArray[np.bool_] | NDArray[np.intp]) -> Batch:
-    return Batch(batch.scores_P[which], batch.left_P[which], batch.right_P[which])

@@ -98,7 +98,8 @@ def error_versus_discard(
     return _per_step(comparisons, quality_P, fmr, support)
 
 
-def _fixed(genuine: Scores, quality: Scores, threshold: float) -> DiscardCurve:
+def discard_curve(genuine: Scores, quality: Scores, threshold: float) -> DiscardCurve:
+    """The curve of mated comparisons at a threshold set elsewhere; `quality` is each pair's."""
     order = np.argsort(quality, kind="stable")
     error = genuine[order] < threshold
     left = np.cumsum(error[::-1])[::-1]
