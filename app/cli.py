@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 import typer
 from rich.console import Console
 
-from app.commands import doctor, photos, serve
+from app.commands import doctor, labelled, photos, serve
 from app.errors import NormaError
 from export.errors import PackageError
 
@@ -29,7 +29,7 @@ def main() -> None:
     for entry in sorted(entry_points(group="norma.commands"), key=lambda entry: entry.name):
         _add(entry.name, entry.load())
     try:
-        cli()
+        cli(obj=labelled.open_faces)  # how calibration looks at photos
     except (NormaError, PackageError, FileExistsError) as error:
         Console(stderr=True).print(f"[red]norma:[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(1)

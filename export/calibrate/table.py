@@ -33,14 +33,14 @@ class Plan:
     """What is asked of a calibration.
 
     `targets` that the data cannot support are listed as such, or extrapolated where `tail` names
-    a model; with `insist`, the first of them is an error instead.
+    a model; one that is `required` is an error instead.
     """
 
     data: str
     detector: str
     targets: tuple[float, ...] = TARGETS
     tail: TailModel | None = None
-    insist: bool = False
+    required: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ def calibrate(
     """Measure the table on all cross pairs, or on `comparisons` where a list is given.
 
     Raises CalibrationError without genuine or impostor comparisons, UnsupportedRateError where no
-    target (or, insisting, not every target) is supported by at least 3/FMR impostor comparisons.
+    target, or a required one not, is supported by at least 3/FMR impostor comparisons.
     """
     compared = (
         AllPairs(features.unit(), features.subjects_N) if comparisons is None else comparisons
     )
     counts = count(compared)
-    if plan.insist and plan.tail is None:
-        for target in plan.targets:
+    if plan.tail is None:
+        for target in plan.required:
             require(target, counts.impostor)
     supported = [fmr for fmr in plan.targets if supports(fmr, counts.impostor)]
     if not supported:

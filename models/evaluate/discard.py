@@ -94,7 +94,7 @@ def error_versus_discard(
         raise ValueError("a quality is not finite")
     whole = threshold_at_fmr(comparisons.impostor, fmr, support)
     if threshold == "fixed":
-        return _fixed(comparisons.genuine, quality_P[comparisons.mated], whole)
+        return discard_curve(comparisons.genuine, quality_P[comparisons.mated], whole)
     return _per_step(comparisons, quality_P, fmr, support)
 
 

@@ -41,9 +41,9 @@ def test_what_the_data_cannot_support_is_listed_not_guessed(people: People) -> N
     ]
 
 
-def test_an_insisted_rate_is_an_error(people: People) -> None:
+def test_a_required_rate_is_an_error(people: People) -> None:
     with pytest.raises(UnsupportedRateError, match="3,000,000"):
-        calibrate(people(100), replace(PLAN, targets=(1e-6,), insist=True))
+        calibrate(people(100), replace(PLAN, required=(1e-6,)))
 
 
 def test_a_tail_model_is_used_only_when_named_and_then_marked(people: People) -> None:
