@@ -25,7 +25,7 @@ from export.calibrate.given import (
     Pairs,
     PhotosAt,
     load,
-    pipeline_of,
+    opener,
 )
 from export.calibrate.photos import Extraction
 from export.errors import CalibrationError
@@ -87,9 +87,8 @@ def calibrate(
 
     found = load(name, data_dir)
     given = Given(folder, pairs, photos_at, features, groups)
-    made, listed = given.read(
-        lambda: pipeline_of(context)(name, detector, face, data_dir), degrade=True
-    )
+    source = opener(context, name, detector, face, data_dir)
+    made, listed = given.read(source, degrade=True)
     made = _of_package(made, found)
     if save_features is not None:
         labels.save(made.features, save_features)

@@ -19,7 +19,7 @@ from export.calibrate.given import (
     PackageName,
     Pairs,
     PhotosAt,
-    pipeline_of,
+    opener,
 )
 from export.places import DEFAULT_DATA, DataDir
 
@@ -47,8 +47,7 @@ def evaluate(
     given = Given(folder, pairs, photos_at, None)
     sides, listed = [], None
     for name in (first, second):
-        source = pipeline_of(context)(name, detector, face, data_dir)
-        made, listed = given.read(lambda source=source: source)
+        made, listed = given.read(opener(context, name, detector, face, data_dir))
         sides.append(made.features)
     only = listed.pairs if listed and listed_only else None
     compared = [comparisons(side, only) for side in sides]
@@ -80,7 +79,7 @@ def scores(
     from export.calibrate.run import comparisons
 
     given = Given(folder, pairs, photos_at, features)
-    made, listed = given.read(lambda: pipeline_of(context)(name, detector, face, data_dir))
+    made, listed = given.read(opener(context, name, detector, face, data_dir))
     known = made.features
     norms = known.norms()
     with output.open("w", encoding="utf-8", newline="") as file:

@@ -101,9 +101,15 @@ def load(name: str, data_dir: Path) -> package.Package:
     return package.load(Path(name) if "/" in name else packages_dir(data_dir) / name)
 
 
-def pipeline_of(context: typer.Context) -> OpenFaces:
-    """The pipeline that the program brought."""
-    opened: OpenFaces | None = context.obj
-    if opened is None:
-        raise CalibrationError("this program has no face pipeline: give --features")
-    return opened
+def opener(
+    context: typer.Context, name: str, detector: str, face: str, data_dir: Path
+) -> Callable[[], FaceSource]:
+    """Opens the program's pipeline when it is needed; features from a file never need it."""
+
+    def open_source() -> FaceSource:
+        faces: OpenFaces | None = context.obj
+        if faces is None:
+            raise CalibrationError("this program has no face pipeline: give --features")
+        return faces(name, detector, face, data_dir)
+
+    return open_source
