@@ -37,7 +37,7 @@ def _announce(service: Service) -> None:
     for one in service.models()[0]:
         if one.provider is None:
             continue
-        manifest = one.package.manifest
+        manifest = one.manifest
         use = "" if manifest.licence.commercial_use else ", [yellow]not for commercial use[/]"
         out.print(
             f"{manifest.kind:<11}{manifest.name} {manifest.version} on {one.provider} "

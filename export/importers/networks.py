@@ -1,6 +1,6 @@
 """One ONNX file and a few facts about it become one package."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,17 +77,18 @@ def import_recogniser(
     about: About,
     preprocessing: Preprocessing,
     template: AlignmentTemplate,
-    extra_files: Mapping[str, bytes] | None = None,
+    tables: Callable[[str], Mapping[str, bytes]] = lambda contract_id: {},
 ) -> Package:
     """An ArcFace-style network (aligned crop in, feature out) as a package at `destination`.
 
-    Raises ImportFailedError when the file is no such network.
+    `tables` gives further files, which may have to carry the contract id. Raises
+    ImportFailedError when the file is no such network.
     """
     model = repair.tidy(repair.parse(data, about.name))
     network = _settle(model, about.name, golden.inputs(template.size), preprocessing, sides=False)
     features_ND = _features(network, about.name)
-    digest = package.sha256(network.data)
     dim = features_ND.shape[1]
+    space = contract.contract_id(package.sha256(network.data), preprocessing, template, dim)
     lengths_N = contract.norms(features_ND)
     facts = _facts(about, network, preprocessing) | {
         "kind": "recogniser",
@@ -99,14 +100,14 @@ def import_recogniser(
         "output": network.outputs[0],
         "dim": dim,
         "normalised": bool(np.allclose(lengths_N, 1.0, atol=1e-3)),
-        "contract_id": contract.contract_id(digest, preprocessing, template, dim),
+        "contract_id": space,
     }
     arrays: dict[str, NDArray[Any]] = {
         golden.INPUTS: network.golden_inputs,
         golden.FEATURES: features_ND,
     }
     files = {schema.MODEL: network.data, schema.GOLDEN: package.npz(arrays)}
-    return package.write(destination, files | dict(extra_files or {}), facts)
+    return package.write(destination, files | dict(tables(space)), facts)
 
 
 def import_detector(
