@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.commands import doctor, photos, serve
+from app.commands import doctor, labelled, photos, serve
 from app.errors import NormaError
 from export.errors import PackageError
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Known errors end in one line and status 1, never in a traceback.
     """
     try:
-        _commands()(arguments)
+        _commands()(arguments, obj=labelled.open_faces)  # how calibration looks at photos
     except (NormaError, PackageError, OSError) as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
