@@ -174,18 +174,26 @@ def unpack(archive: Path, destination: Path) -> Package:
     """
     try:
         with zipfile.ZipFile(archive) as source, writing(destination) as staging:
-            members = source.infolist()
-            if len(members) > _MAX_MEMBERS:
-                raise IntegrityError(f"{archive}: holds {len(members)} files")
-            for member in members:
-                if problem := _member_problem(member):
-                    raise IntegrityError(f"{archive}: {member.filename!r} {problem}")
+            for member in _members(source, archive):
                 with source.open(member) as content, (staging / member.filename).open("xb") as file:
                     shutil.copyfileobj(content, file)
             load(staging)
     except (zipfile.BadZipFile, zlib.error) as error:
         raise IntegrityError(f"{archive}: not a readable zip archive: {error}") from error
     return load(destination)
+
+
+def _members(source: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
+    members = source.infolist()
+    if len(members) > _MAX_MEMBERS:
+        raise IntegrityError(f"{archive}: holds {len(members)} files")
+    seen: set[str] = set()
+    for member in members:
+        problem = "comes twice" if member.filename in seen else _member_problem(member)
+        if problem:
+            raise IntegrityError(f"{archive}: {member.filename!r} {problem}")
+        seen.add(member.filename)
+    return members
 
 
 def _member_problem(member: zipfile.ZipInfo) -> str | None:
