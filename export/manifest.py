@@ -1,8 +1,8 @@
 """Schemas of a model package's JSON files. Unknown keys, NaN and impossible values are refused."""
 
+import json
 import re
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -73,9 +73,9 @@ class InputSpec(Record):
 
     @field_validator("std")
     @classmethod
-    def _no_zero(cls, std: Triple) -> Triple:
-        if any(value == 0 for value in std):
-            raise ValueError("must not hold a zero")
+    def _above_zero(cls, std: Triple) -> Triple:
+        if min(std) <= 0:
+            raise ValueError("must be above zero")
         return std
 
     def preprocessing(self) -> contract.Preprocessing:
@@ -112,7 +112,7 @@ class _Common(Record):
     @classmethod
     def _plain_names(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
         for name in files:
-            if name == MANIFEST or PurePosixPath(name).name != name or not _PLAIN.match(name):
+            if name == MANIFEST or not is_plain(name):
                 raise ValueError(f"{name!r} is not a plain file name inside the package")
         for needed in (MODEL, GOLDEN):
             if needed not in files:
@@ -120,7 +120,12 @@ class _Common(Record):
         return files
 
 
-_PLAIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a file of this name lies in the package's own directory, on every system."""
+    return _PLAIN.fullmatch(name) is not None
 
 
 class RecogniserManifest(_Common):
@@ -394,21 +399,41 @@ class QualityCurve(Record):
 
 def parse_manifest(text: bytes, where: str) -> RecogniserManifest | DetectorManifest:
     """A manifest from JSON bytes; ManifestError names `where` and the field."""
-    try:
-        return _MANIFEST.validate_json(text)
-    except ValidationError as error:
-        raise ManifestError(_explain(error, where)) from error
+    return parse(_MANIFEST, text, where)
 
 
+Parsed = TypeVar("Parsed")
 RecordT = TypeVar("RecordT", bound=Record)
 
 
 def parse_record(kind: type[RecordT], text: bytes, where: str) -> RecordT:
     """A calibration or quality file from JSON bytes; ManifestError names `where` and the field."""
+    return parse(TypeAdapter(kind), text, where)
+
+
+def parse(schema: TypeAdapter[Parsed], text: bytes, where: str) -> Parsed:
+    """A value of `schema` from JSON bytes; ManifestError names `where` and the field.
+
+    Strict: no strings for numbers, and no key twice (readers disagree on which one counts).
+    """
     try:
-        return kind.model_validate_json(text)
+        parsed = schema.validate_json(text, strict=True)
     except ValidationError as error:
         raise ManifestError(_explain(error, where)) from error
+    try:
+        json.loads(text, object_pairs_hook=_without_doubles)
+    except KeyError as error:
+        raise ManifestError(f"{where}: {error.args[0]}: stands there twice") from error
+    return parsed
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise KeyError(key)
+        found[key] = value
+    return found
 
 
 def _explain(error: ValidationError, where: str) -> str:

