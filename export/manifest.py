@@ -276,8 +276,27 @@ class Disparity(Record):
     fnmr_ratio: float | None
 
 
+class PairScoring(Record):
+    """Quality-aware similarity by QMagFace's form, s + min(0, slope · s + offset) · min(q, q′).
+
+    q is the 0–100 quality over 100. `fnmr_plain` and `fnmr_aware` were measured at `fmr` on
+    subjects not used for the fit; it is `kept` only where they show a gain.
+    """
+
+    slope: float
+    offset: float
+    fmr: Target
+    fnmr_plain: Rate
+    fnmr_aware: Rate
+    gain_interval: tuple[float, float]
+    kept: bool
+
+
 class Calibration(Record):
-    """Cosine thresholds for false match rates, measured for one contract id."""
+    """Thresholds for false match rates, measured for one contract id.
+
+    On the cosine similarity, or, where `scoring` is set, on its quality-aware form.
+    """
 
     schema_version: Literal[1] = 1
     contract_id: str
@@ -289,6 +308,7 @@ class Calibration(Record):
     equal_error_rate: Rate | None = None
     curve: Annotated[list[CurvePoint], Field(max_length=512)] = []
     histogram: ScoreHistogram | None = None
+    scoring: PairScoring | None = None
     groups: list[GroupRates] = []
     disparities: list[Disparity] = []
 
@@ -354,22 +374,6 @@ class DiscardEvidence(Record):
     limit: Target
     chance: tuple[float, float]
     curves: Annotated[list[DiscardCurve], Field(min_length=1, max_length=16)]
-
-
-class PairScoring(Record):
-    """Quality-aware similarity by QMagFace's form, s + min(0, slope · s + offset) · min(q, q′).
-
-    q is the 0–100 quality over 100. `fnmr_plain` and `fnmr_aware` were measured at `fmr` on
-    subjects not used for the fit; it is `kept` only where they show a gain.
-    """
-
-    slope: float
-    offset: float
-    fmr: Target
-    fnmr_plain: Rate
-    fnmr_aware: Rate
-    gain_interval: tuple[float, float]
-    kept: bool
 
 
 class QualityCurve(Record):

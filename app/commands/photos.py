@@ -91,9 +91,12 @@ def verify(
     seen = {name: pipeline.observe(photo, face, "query") for name, photo in photos.items()}
     a, b = admit(seen, quality).values()
     same = photos["image_a"] == photos["image_b"]
-    verdict = decision.decide(a.embedding, b.embedding, limit, same)
+    table = recogniser.calibration()
+    verdict = decision.decide(a, b, limit, same, table.scoring if table else None)
     if as_json:
-        _print_json(asdict(verdict) | {"image_a": _side(a), "image_b": _side(b)})
+        _print_json(
+            asdict(verdict) | {"match": verdict.match, "image_a": _side(a), "image_b": _side(b)}
+        )
     else:
         rate = f" (FMR {limit.fmr:g}, {escape(limit.data or '')})" if limit.fmr else " (given)"
         word = "[green]match[/]" if verdict.match else "[red]no match[/]"

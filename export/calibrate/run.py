@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export import manifest as schema
 from export import package
@@ -15,7 +16,7 @@ from export.errors import CalibrationError
 from export.package import Package
 from export.quality.curve import Curve
 from export.quality.record import QualityPlan, operating_point, quality_record
-from export.quality.scoring import fit_scoring
+from export.quality.scoring import AwarePairs, fit_scoring
 from export.report.page import Content
 from export.report.worst import WorstPair, worst_pairs
 
@@ -61,11 +62,13 @@ def run(
     pairs: Names | None = None,
     *,
     gated: bool = False,
+    aware: bool = False,
 ) -> Outcome:
     """Table, quality record and scoring.
 
     With `gated`, photos under the enrolment gate count as failures to enrol, and the table is
-    measured on the others: what a service that refuses them will meet.
+    measured on the others: what a service that refuses them will meet. With `aware`, the table is
+    measured on quality-aware similarities, where held-out people showed that they help.
     """
     features = extraction.features
     compared = comparisons(features, pairs)
@@ -76,6 +79,9 @@ def run(
         features = _enrolled(features, quality.gates.enrol)
         compared = comparisons(features, pairs)
         measured = calibrate(features, plan, compared)
+    if aware and quality.scoring is not None and quality.scoring.kept:
+        compared = _aware(compared, features, quality, quality.scoring)
+        measured = calibrate(features, replace(plan, scoring=quality.scoring), compared)
     return Outcome(measured, quality, features, compared)
 
 
@@ -85,12 +91,24 @@ def _scoring(
     """A fit of quality-aware scoring, where there is a quality and enough people to judge it."""
     if quality.basis == "none":
         return None
-    curve = Curve(quality.centre, quality.width)
-    quality_N = (curve(features.norms()) / 100).astype(np.float32)
     try:
-        return fit_scoring(features, quality_N, operating_point(record).fmr)
+        return fit_scoring(features, _unit_quality(features, quality), operating_point(record).fmr)
     except CalibrationError:
         return None
+
+
+def _aware(
+    compared: Comparisons,
+    features: LabelledFeatures,
+    quality: schema.QualityCurve,
+    scoring: schema.PairScoring,
+) -> AwarePairs:
+    return AwarePairs(compared, _unit_quality(features, quality), scoring.slope, scoring.offset)
+
+
+def _unit_quality(features: LabelledFeatures, quality: schema.QualityCurve) -> NDArray[np.float32]:
+    curve = Curve(quality.centre, quality.width)
+    return (curve(features.norms()) / 100).astype(np.float32)
 
 
 def _enrolled(features: LabelledFeatures, gate: float) -> LabelledFeatures:

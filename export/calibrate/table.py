@@ -41,6 +41,8 @@ class Plan:
     targets: tuple[float, ...] = TARGETS
     tail: TailModel | None = None
     required: tuple[float, ...] = ()
+    scoring: schema.PairScoring | None = None
+    """What turned similarities into the scores that are given, where they are quality-aware."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def calibrate(
         equal_error_rate=counts.eer()[0],
         curve=_curve(counts),
         histogram=_histogram(counts),
+        scoring=plan.scoring,
         groups=groups,
         disparities=disparities(groups),
     )
