@@ -4,9 +4,9 @@ The global batch is what the recipe names; each rank takes its share of it. Neit
 ranks nor of workers changes which images, in which augmented version, step k sees.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ class Shuffled:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceDataset(Dataset[FaceBatch]):
+class FaceDataset(Dataset[tuple[Pixels, int]]):
     """Augmented images by (epoch, index). `pixels` are the decoded crops, where they fit."""
 
     source: FaceSource
@@ -118,11 +118,11 @@ class RankBatches:
 
 def face_loader(
     dataset: FaceDataset, batches: RankBatches, workers: int, pin_memory: bool
-) -> DataLoader[FaceBatch]:
+) -> Iterable[FaceBatch]:
     """Batches from forked workers, or from this process when `workers` is 0."""
     return DataLoader(
         dataset,
-        batch_sampler=batches,  # type: ignore[arg-type]
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_is,
         pin_memory=pin_memory,
@@ -131,5 +131,5 @@ def face_loader(
     )
 
 
-def _as_is(batch: FaceBatch) -> FaceBatch:
+def _as_is(batch: Any) -> Any:  # noqa: ANN401 (__getitems__ made it a FaceBatch already)
     return batch

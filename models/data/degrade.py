@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from models.data.decode import Pixels
+from models.data.decode import Pixels, decode_rgb
 
 Degradation = Callable[[Pixels, float, Generator], Pixels]
 
@@ -48,7 +48,7 @@ def jpeg(image: Pixels, strength: float, rng: Generator) -> Pixels:
     quality = round(95 * (3 / 95) ** strength)
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return _uint8(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
+    return decode_rgb(encoded.tobytes())
 
 
 def noise(image: Pixels, strength: float, rng: Generator) -> Pixels:

@@ -1,8 +1,9 @@
 """Verification sets: pairs of faces with the answer whether they show one person."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from models.data.folder import read_extent, tar_extents
 from models.data.opcodes import as_bool, as_bytes, read_inert
 from models.data.source import DataError
+
+File = TypeVar("File")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +122,13 @@ def select_pairs(
 
 def _reader(images: Path) -> Callable[[str], bytes]:
     if images.is_dir():
-        return lambda name: (
-            _present(images, (images / name).is_file(), name) or (images / name).read_bytes()
-        )
+        found = {str(path.relative_to(images)): path for path in images.glob("*/*")}
+        return lambda name: _named(found, name, images).read_bytes()
     extents = tar_extents(images)
-    return lambda name: (
-        _present(images, name in extents, name) or read_extent(str(images), extents[name])
-    )
+    return lambda name: read_extent(str(images), _named(extents, name, images))
 
 
-def _present(images: Path, found: bool, name: str) -> None:
-    if not found:
+def _named(files: Mapping[str, File], name: str, images: Path) -> File:
+    if name not in files:
         raise DataError(f"{images} lacks {name}, which the pairs list names.")
+    return files[name]

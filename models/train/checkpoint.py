@@ -38,13 +38,15 @@ class Checkpoint:
 
 
 def write_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Write `directory/step-…` atomically and remove all but the `keep` newest. Returns its path."""
+    """Write `directory/step-…` atomically, remove all but the `keep` newest, return its path."""
     directory.mkdir(parents=True, exist_ok=True)
     final = directory / f"step-{checkpoint.step:09d}"
     partial = directory / f".{final.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()
+    }
     save_file(tensors, partial / TENSORS)
     meta = {
         "format": FORMAT,

@@ -47,10 +47,15 @@ class BackboneConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossConfig:
-    """A registered loss with its own parameters; those not named keep the loss's defaults."""
+    """A registered loss or preset; parameters that are not named keep its defaults.
+
+    partial_fc: share of the classes that a step uses, with the classes spread over the ranks; 0
+    keeps the plain loss, with every class on every rank.
+    """
 
     name: str
     parameters: Parameters = field(default_factory=dict)
+    partial_fc: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

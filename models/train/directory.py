@@ -17,8 +17,8 @@ PROVENANCE = "provenance.json"
 FREE = frozenset({"run", "system"})
 
 
-def prepare(config: TrainingConfig, provenance: dict[str, Any]) -> Checkpoint | None:
-    """Create or check the directory of a run; the checkpoint to go on from, if there is one.
+def resumable(config: TrainingConfig, provenance: dict[str, Any]) -> Checkpoint | None:
+    """The checkpoint that a run goes on from, if its directory holds one.
 
     Raises CheckpointError when the directory holds another run, or its checkpoint is of other
     data: the message lists the differences.
@@ -78,5 +78,7 @@ def _same_data(checkpoint: Checkpoint, provenance: dict[str, Any], path: Path) -
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
     return flat

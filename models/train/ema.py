@@ -1,4 +1,4 @@
-"""An exponential moving average of the backbone's weights, usually a little better than the last."""
+"""An exponential moving average of the backbone's weights: usually better than the last."""
 
 import torch
 from torch import Tensor, nn

@@ -21,7 +21,9 @@ class StopRequest:
     def receive(self, number: int, frame: FrameType | None) -> None:
         del frame
         self.signal = signal.Signals(number)
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(
+            number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        )
 
 
 @contextmanager

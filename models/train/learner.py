@@ -4,6 +4,8 @@ The randomness of step k (dropout, sampled margins) is a function of (seed, k, r
 is no generator state to save, and nothing that happens between steps can change a run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -12,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from models.backbones import Backbone
 from models.data.batches import FaceBatch
+from models.losses import MarginLoss, PartialFC
 from models.train.config import TrainingConfig
 from models.train.ema import Ema
 from models.train.optimiser import build_optimiser, named_parameters
@@ -32,7 +36,6 @@ class StepResult:
 
     loss: float
     gradient_norm: Tensor
-    accuracy: Tensor
     stop: bool
 
 
@@ -42,8 +45,8 @@ class Learner:
     def __init__(
         self,
         config: TrainingConfig,
-        backbone: nn.Module,
-        loss: nn.Module,
+        backbone: Backbone,
+        loss: MarginLoss | PartialFC,
         schedule: Schedule,
         world: World,
     ) -> None:
@@ -52,10 +55,12 @@ class Learner:
         self.world = world
         self.backbone = backbone.to(world.device)
         if config.system.channels_last:
-            self.backbone = self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = loss.to(world.device)
+        # Partial FC shards a plain loss, which is what holds the class weights and their names.
+        self.head = loss.loss if isinstance(loss, PartialFC) else loss
         self.network = self._network()
-        named = named_parameters(self.backbone, self.loss)
+        named = named_parameters(self.backbone, self.head)
         self.optimiser: Optimizer = build_optimiser(config.optimiser, named)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=config.precision == "fp16")
         self.ema = Ema(self.backbone, config.ema_decay) if config.ema_decay > 0 else None
@@ -86,8 +91,20 @@ class Learner:
         if self.ema is not None:
             self.ema.update(self.backbone, self.step)
         self.step += 1
-        accuracy = (output.logits.detach().argmax(1) == labels_B).float().mean()
-        return StepResult(mean_loss, norm, accuracy, stops)
+        return StepResult(mean_loss, norm, stops)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Backbone]:
+        """The backbone in evaluation mode, with the averaged weights where there are any."""
+        own = {name: value.clone() for name, value in self.backbone.state_dict().items()}
+        if self.ema is not None:
+            self.backbone.load_state_dict(self.ema.shadow)
+        self.backbone.eval()
+        try:
+            yield self.backbone
+        finally:
+            self.backbone.load_state_dict(own)
+            self.backbone.train()
 
     def _features(self, images_BHWC: Tensor) -> Tensor:
         images = to_input(images_BHWC.to(self.world.device, non_blocking=True))
@@ -105,7 +122,8 @@ class Learner:
 
     def _finish_gradients(self) -> Tensor:
         """Average, unscale and clip. Under fp16 an overflow is the scaler's to handle."""
-        self.world.average_gradients(self.loss.parameters())
+        if self.head is self.loss:  # Partial FC's gradients are complete already
+            self.world.average_gradients(self.loss.parameters())
         self.scaler.unscale_(self.optimiser)
         limit = self.config.optimiser.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self.backbone.parameters(), limit)

@@ -22,7 +22,7 @@ def named_parameters(backbone: nn.Module, loss: nn.Module) -> NamedParameters:
 
 
 def build_optimiser(config: OptimiserConfig, parameters: NamedParameters) -> Optimizer:
-    """SGD with momentum or AdamW; vectors (biases, norm layers) decay only if the recipe says so."""
+    """SGD with momentum or AdamW; vectors (biases, norms) decay only if the recipe says so."""
     matrices = [(name, p) for name, p in parameters if config.decay_vectors or p.ndim > 1]
     vectors = [(name, p) for name, p in parameters if not (config.decay_vectors or p.ndim > 1)]
     groups = [_group(matrices, config.weight_decay), _group(vectors, 0.0)]

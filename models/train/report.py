@@ -51,7 +51,7 @@ class Silent:
 
 
 class Terminal:
-    """A progress bar with loss, images per second and time left; lines where there is no terminal."""
+    """A progress bar with loss, images per second and time left; lines where it is no terminal."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)

@@ -3,12 +3,21 @@
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import NoneType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from models.train.config import Parameters, Scalar
 
 C = TypeVar("C")
+
+
+NAMES: dict[object, str] = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+}
 
 
 class ConfigError(ValueError):
@@ -61,7 +70,8 @@ def _set(config: C, path: Sequence[str], text: str, key: str) -> C:
     hint, current = hints[head], getattr(config, head)
     if dataclasses.is_dataclass(hint):
         if not rest:
-            raise ConfigError(f"{key} is a section; its keys: {', '.join(keys(hint, f'{key}.'))}")
+            inside = ", ".join(keys(cast(type, hint), f"{key}."))
+            raise ConfigError(f"{key} is a section; its keys: {inside}")
         value = _set(current, rest, text, key)
     elif hint == Parameters:
         if len(rest) != 1:
@@ -82,21 +92,19 @@ def _scalar(text: str) -> Scalar:
     return value if isinstance(value, bool | int | float | NoneType) else text
 
 
-def _parse(hint: Any, text: str, key: str) -> Any:
+def _parse(hint: object, text: str, key: str) -> object:
     if get_origin(hint) is tuple:
         item = get_args(hint)[0]
         return tuple(_parse(item, part, key) for part in text.split(",") if part)
     if hint is bool and text in {"true", "false"}:
         return text == "true"
-    if hint in {int, float}:
-        try:
-            return hint(text)
-        except ValueError:
-            pass
+    if hint is int or hint is float:
+        with suppress(ValueError):
+            return int(text) if hint is int else float(text)
     return _read(hint, text, key)
 
 
-def _read(hint: Any, value: Any, key: str) -> Any:
+def _read(hint: object, value: object, key: str) -> object:
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_json(cast(type, hint), value, f"{key}.")
     if hint == Parameters and isinstance(value, Mapping):
@@ -112,11 +120,9 @@ def _read(hint: Any, value: Any, key: str) -> Any:
     raise ConfigError(f"{key} is {_name(hint)}; not {value!r}")
 
 
-def _name(hint: Any) -> str:
+def _name(hint: object) -> str:
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(get_args(hint))
     if get_origin(hint) is tuple:
         return f"a comma-separated list of {get_args(hint)[0].__name__}"
-    return {bool: "true or false", int: "an integer", float: "a number", str: "a text"}.get(
-        hint, "a section"
-    )
+    return NAMES.get(hint, "a section")
