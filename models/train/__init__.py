@@ -1,0 +1,1 @@
+"""Training: a typed recipe in, a run directory with exact, resumable checkpoints out."""
