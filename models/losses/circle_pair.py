@@ -31,16 +31,16 @@ class CirclePair(MarginLoss):
         self.margin = margin
 
     def logits(self, scores: Scores) -> Tensor:
-        logits_BC = self.gamma * scores.values_BK
+        logits_BC = self.gamma * scores.values
         if self.training:
             self._remember(scores)
         return logits_BC
 
     def per_sample(self, scores: Scores, logits_BK: Tensor) -> Tensor:
-        same_BB = scores.labels_B[:, None] == scores.labels_B[None, :]
+        same_BB = scores.labels[:, None] == scores.labels[None, :]
         positive_BB = same_BB & ~torch.eye(len(same_BB), dtype=torch.bool, device=same_BB.device)
-        valid_B = _valid(scores.labels_B)
-        similarity_BB = cosines(scores.features_BD, scores.features_BD)
+        valid_B = _valid(scores.labels)
+        similarity_BB = cosines(scores.features, scores.features)
         pulls_BB = -positive_logits(similarity_BB, self.margin, self.gamma)
         pushes_BB = negative_logits(similarity_BB, self.margin, self.gamma)
         total_B = _log_sum_exp(pulls_BB, positive_BB, valid_B)
@@ -49,13 +49,13 @@ class CirclePair(MarginLoss):
         return torch.where(valid_B, losses_B, 0.0)
 
     def mean(self, scores: Scores, per_sample_B: Tensor) -> Tensor:
-        return per_sample_B.sum() / _valid(scores.labels_B).sum().clamp_min(1)
+        return per_sample_B.sum() / _valid(scores.labels).sum().clamp_min(1)
 
     @torch.no_grad()
     def _remember(self, scores: Scores) -> None:
-        unit_BD = directions(scores.features_BD.detach()).to(self.weight.dtype)
-        sums_CD = torch.zeros_like(self.weight).index_add_(0, scores.labels_B, unit_BD)
-        seen_C = torch.bincount(scores.labels_B, minlength=len(self.weight)) > 0
+        unit_BD = directions(scores.features.detach()).to(self.weight.dtype)
+        sums_CD = torch.zeros_like(self.weight).index_add_(0, scores.labels, unit_BD)
+        seen_C = torch.bincount(scores.labels, minlength=len(self.weight)) > 0
         self.weight.copy_(torch.where(seen_C[:, None], directions(sums_CD), self.weight))
 
 

@@ -94,15 +94,15 @@ class MagFace(MarginLoss):
         return self.lambda_g * self.regulariser(norms_B)
 
     def logits(self, scores: Scores) -> Tensor:
-        targets_B = add_angle(scores.targets_B, self.margins(scores.norms_B), self.beyond_pi)
-        return self.scale * put_targets(scores.values_BK, scores.labels_B, targets_B)
+        targets_B = add_angle(scores.targets, self.margins(scores.norms), self.beyond_pi)
+        return self.scale * put_targets(scores.values, scores.labels, targets_B)
 
     @torch.no_grad()
     def statistics(self) -> dict[str, float]:
         """Also the mean margin (radians) and g, and which fraction of lengths the clamp holds."""
         if self._seen is None:
             return {}
-        norms_B = self._seen.norms_B
+        norms_B = self._seen.norms
         return {
             **super().statistics(),
             "margin_mean": self.margins(norms_B).mean().item(),

@@ -81,7 +81,7 @@ class PartialFC(nn.Module):
             self.loss.note(scores, pooled=True)
             logits_BK = self.loss.logits(scores)
             entropy_B = self._cross_entropy(logits_BK, local_B)
-            penalty_B = self.loss.penalty(scores.norms_B).detach()
+            penalty_B = self.loss.penalty(scores.norms).detach()
             mean = entropy_B.mean() + self._penalty_once(own_BD, penalty_B.mean())
             return LossOutput(mean, logits_BK, entropy_B + penalty_B)
 
@@ -130,7 +130,7 @@ class PartialFC(nn.Module):
 
     def _score(self, features_BD: Tensor, local_B: Tensor, classes_K: Tensor | None) -> Scores:
         scores = self.loss.score(features_BD, local_B, classes_K)
-        return scores.with_targets(self._across(scores.targets_B, local_B))
+        return scores.with_targets(self._across(scores.targets, local_B))
 
     def _across(self, targets_B: Tensor, local_B: Tensor) -> Tensor:
         """Each row's target value, from the rank that holds its class."""
