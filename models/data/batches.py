@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from models.data.augment import Augmentation, augment, image_rng
 from models.data.decode import SIDE, Pixels, decode_all, decode_crop, decoded_bytes
+from models.data.samplers import PKSampler
 from models.data.source import FaceSource
 
 Indices = NDArray[np.int64]
@@ -59,6 +60,24 @@ class Shuffled:
     def epoch(self, epoch: int) -> Indices:
         order = np.random.default_rng((self.seed, epoch)).permutation(self.num_images)
         return order[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """P identities × K images in each batch, for losses over pairs.
+
+    A rank's share holds whole groups of K, for pairs are formed within a rank.
+    """
+
+    sampler: PKSampler
+
+    def __len__(self) -> int:
+        self.sampler.set_epoch(0)
+        return len(self.sampler)
+
+    def epoch(self, epoch: int) -> Indices:
+        self.sampler.set_epoch(epoch)
+        return np.array(list(self.sampler), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

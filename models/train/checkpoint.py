@@ -58,7 +58,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> Path
     (partial / META).write_text(json.dumps(meta, indent=1))
     for path in (partial / TENSORS, partial / META, partial):
         _flush(path)
-    _replace(partial, final)
+    partial.rename(final)
     _flush(directory)
     for old in checkpoints(directory)[:-keep]:
         shutil.rmtree(old)
@@ -99,18 +99,6 @@ def _read_meta(path: Path) -> dict[str, Any]:
     if (version := meta.pop("version", None)) != VERSION:
         raise CheckpointError(f"{path} has version {version}; this trainer reads {VERSION}.")
     return meta
-
-
-def _replace(partial: Path, final: Path) -> None:
-    """Rename, after setting aside a checkpoint of the same step (a rename needs an empty place)."""
-    if final.exists():
-        stale = final.with_name(f".{final.name}.stale")
-        shutil.rmtree(stale, ignore_errors=True)
-        final.rename(stale)
-        partial.rename(final)
-        shutil.rmtree(stale)
-    else:
-        partial.rename(final)
 
 
 def _digest(path: Path) -> str:

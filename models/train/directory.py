@@ -14,7 +14,7 @@ from models.train.values import from_json, to_json
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
 # What may differ between the two halves of one run.
-FREE = frozenset({"run", "system"})
+FREE = ("run", "system.", "data.paths", "data.cache_mb")
 
 
 def resumable(config: TrainingConfig, provenance: dict[str, Any]) -> Checkpoint | None:
@@ -59,7 +59,7 @@ def _same_run(config: TrainingConfig, previous: TrainingConfig, directory: Path)
     different = [
         f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
         for key in sorted(now.keys() | before.keys())
-        if now.get(key) != before.get(key) and key.split(".")[0] not in FREE
+        if now.get(key) != before.get(key) and not key.startswith(FREE)
     ]
     if different:
         raise CheckpointError(

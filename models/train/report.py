@@ -89,4 +89,4 @@ class Terminal:
             self.console.print(f"step {step}  {text}", highlight=False)
 
     def say(self, message: str) -> None:
-        self.progress.console.print(message, highlight=False)
+        self.progress.console.print(message, highlight=False, soft_wrap=True)

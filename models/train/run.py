@@ -1,5 +1,6 @@
 """A run from beginning to end: `train(config)`."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -39,13 +40,16 @@ Evaluation = Callable[[Backbone, int], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `signal` is that of an interruption, 0 otherwise."""
+    """How a run ended; `load_run(directory)` gives what it trained.
+
+    loss: of the last step taken, NaN if none was. signal: that of an interruption, 0 otherwise.
+    """
 
     directory: Path
     step: int
+    loss: float
     finished: bool
     signal: int
-    backbone: Backbone
 
 
 def train(
@@ -103,7 +107,8 @@ class _Run:
         self.meter = Meter()
         self.journal: Journal | None = None
         self.evaluate: Evaluation | None = None
-        self.warned = False
+        self.loss = math.nan
+        self.starved_windows = 0
 
     def _learner(self) -> Learner:
         torch.manual_seed(self.config.seed)
@@ -132,17 +137,20 @@ class _Run:
             if self.journal is not None:
                 self.journal.close()
         finished = learner.step == learner.schedule.num_steps
-        number = int(self.stop.signal or 0)
-        return RunResult(self.directory, learner.step, finished, number, learner.backbone)
+        return RunResult(
+            self.directory, learner.step, self.loss, finished, int(self.stop.signal or 0)
+        )
 
     def _steps(self, last: int) -> None:
         learner, system = self.learner, self.config.system
         saved = learner.step
         batches = self._batches()
+        self.meter = Meter()
         learner.backbone.train()
         learner.loss.train()
         while learner.step < last:
             result = learner.train_step(self._next(batches), bool(self.stop))
+            self.loss = result.loss
             self.meter.trained(self.config.batch_size)
             self.observer.advance(learner.step)
             if learner.step % system.log_every == 0 or learner.step == last:
@@ -183,10 +191,14 @@ class _Run:
         if self.journal is not None:
             self.journal.write(step, figures)
         self.observer.figures(step, figures)
-        if speed.wait_share > WAIT_WARNING and not self.warned:
-            self.warned = True
+        self._warn_of_starvation(speed.wait_share)
+
+    def _warn_of_starvation(self, wait_share: float) -> None:
+        """Say it once, and not for the first window, in which the workers start."""
+        self.starved_windows += wait_share > WAIT_WARNING
+        if wait_share > WAIT_WARNING and self.starved_windows == 2:
             self.observer.say(
-                f"data is the bottleneck: {speed.wait_share:.0%} of the time is spent waiting for "
+                f"data is the bottleneck: {wait_share:.0%} of the time is spent waiting for "
                 "images. Raise system.workers or data.cache_mb."
             )
 
