@@ -11,6 +11,7 @@ import torch
 from models import backbones, losses
 from models.data.batches import BatchOrder, Paired, Shuffled
 from models.data.formats import open_sources
+from models.data.samplers import PKSampler
 from models.data.source import FaceSource, at_least, fingerprint, hold_out
 from models.losses import MarginLoss, PartialFC
 from models.train.config import BackboneConfig, DataConfig, LossConfig, TrainingConfig

@@ -38,11 +38,15 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackboneConfig:
-    """A registered backbone. Without a `norm_head`, the loss decides (see `resolve_norm_head`)."""
+    """A registered backbone. Without a `norm_head`, the loss decides (see `resolve_norm_head`).
+
+    init: another run's directory, whose weights to start from.
+    """
 
     name: str
     dim: int = 512
     parameters: Parameters = field(default_factory=dict)
+    init: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

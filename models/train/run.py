@@ -28,6 +28,7 @@ from models.train.journal import Journal
 from models.train.learner import Learner, StepResult
 from models.train.meter import Meter
 from models.train.report import Observer, Silent
+from models.train.restore import load_run
 from models.train.schedule import Schedule
 from models.train.snapshot import capture, restore
 from models.train.world import World, join_world
@@ -113,6 +114,9 @@ class _Run:
     def _learner(self) -> Learner:
         torch.manual_seed(self.config.seed)
         backbone = build_backbone(self.config.backbone)
+        if self.config.backbone.init:
+            given = load_run(Path(self.config.backbone.init)).backbone
+            backbone.load_state_dict(given.state_dict())
         num_classes = len(self.source.classes)
         loss = build_loss(self.config.loss, self.config.backbone.dim, num_classes)
         schedule = Schedule(self.config.schedule, len(self.order))

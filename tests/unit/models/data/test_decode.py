@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
@@ -5,7 +7,6 @@ import pytest
 from models.data.decode import decode_all, decode_crop, decode_rgb, decoded_bytes
 from models.data.folder import ImageFolder
 from models.data.source import DataError
-from tests.unit.models.data.pictures import jpeg_bytes
 
 
 def test_the_colour_order_is_rgb() -> None:
@@ -26,7 +27,7 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
         decode_rgb(data)
 
 
-def test_unaligned_sizes_are_refused() -> None:
+def test_unaligned_sizes_are_refused(jpeg_bytes: Callable[..., bytes]) -> None:
     with pytest.raises(DataError, match="not an aligned 112×112"):
         decode_crop(jpeg_bytes(0, side=96))
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from models.data.folder import ImageFolder
 from models.data.shards import INDEX, open_shards, write_shards
 from models.data.source import DataError
-from tests.unit.models.data.pictures import tar_of
+
+TarOf = Callable[[Path, dict[str, bytes]], Path]
 
 
 def test_shards_hold_what_the_source_holds(source: ImageFolder, tmp_path: Path) -> None:
@@ -35,7 +37,9 @@ def test_an_index_of_other_shards_is_refused(source: ImageFolder, tmp_path: Path
         open_shards(tmp_path / "shards")
 
 
-def test_foreign_shards_with_dotted_extensions_and_other_files(tmp_path: Path) -> None:
+def test_foreign_shards_with_dotted_extensions_and_other_files(
+    tmp_path: Path, tar_of: TarOf
+) -> None:
     files = {
         "a/1.face.jpg": b"A",
         "a/1.cls": b" 12\n",
@@ -58,7 +62,7 @@ def test_foreign_shards_with_dotted_extensions_and_other_files(tmp_path: Path) -
     ],
 )
 def test_incomplete_shards_are_refused(
-    tmp_path: Path, files: dict[str, bytes], message: str
+    tmp_path: Path, tar_of: TarOf, files: dict[str, bytes], message: str
 ) -> None:
     tar_of(tmp_path / "x.tar", files)
     with pytest.raises(DataError, match=message):

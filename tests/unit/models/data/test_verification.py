@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from models.data.source import DataError
 from models.data.verification import open_bin, open_lfw, parse_bin, read_lfw_pairs
-from tests.unit.models.data.pictures import tar_of
 
+TarOf = Callable[[Path, dict[str, bytes]], Path]
 IMAGES = [b"\xff\xd8 one", b"two\x00", b"\x80three", b"four"]
 
 
@@ -144,7 +144,9 @@ def test_both_views_of_lfw(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar"])
-def test_pairs_over_images(tmp_path: Path, photos: dict[str, bytes], kind: str) -> None:
+def test_pairs_over_images(
+    tmp_path: Path, tar_of: TarOf, photos: dict[str, bytes], kind: str
+) -> None:
     (tmp_path / "pairs.txt").write_text(VIEW_2)
     images = tmp_path / "lfw"
     if kind == "tar":
@@ -166,7 +168,7 @@ def test_pairs_over_images(tmp_path: Path, photos: dict[str, bytes], kind: str) 
     ]
 
 
-def test_a_missing_photo_is_named(tmp_path: Path, photos: dict[str, bytes]) -> None:
+def test_a_missing_photo_is_named(tmp_path: Path, tar_of: TarOf, photos: dict[str, bytes]) -> None:
     (tmp_path / "pairs.txt").write_text(VIEW_2)
     del photos["Bob/Bob_0003.jpg"]
     with pytest.raises(DataError, match=r"lacks Bob/Bob_0003\.jpg"):
