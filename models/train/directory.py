@@ -14,7 +14,7 @@ from models.train.values import from_json, to_json
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
 # What may differ between the two halves of one run.
-FREE = ("run", "system.", "data.paths", "data.cache_mb")
+FREE = ("run", "system.", "data.paths", "data.verification", "data.cache_mb")
 
 
 def resumable(config: TrainingConfig, provenance: dict[str, Any]) -> Checkpoint | None:

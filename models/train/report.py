@@ -83,6 +83,9 @@ class Terminal:
         self.progress.refresh()
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
+        if "loss" not in values:
+            self.say("  ".join(f"{name} {value:.4f}" for name, value in values.items()))
+            return
         text = f"loss {values['loss']:.3f}  {values['images_per_second']:.0f} images/s"
         self.progress.update(self.task, description=text)
         if not self.console.is_terminal:

@@ -2,14 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from models.backbones import Backbone
 from models.data.batches import FaceBatch, RankBatches, face_dataset, face_loader
 from models.data.source import FaceSource
 from models.train.build import (
@@ -31,12 +30,11 @@ from models.train.report import Observer, Silent
 from models.train.restore import load_run
 from models.train.schedule import Schedule
 from models.train.snapshot import capture, restore
+from models.train.validation import Evaluation, validation
 from models.train.world import World, join_world
 
 # Above this share of the time the machine, not the model, decides how long a run takes.
 WAIT_WARNING = 0.3
-
-Evaluation = Callable[[Backbone, int], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,8 @@ def train(
     source: training images in place of those that `config.data.paths` names.
     stop_at: leave, with a checkpoint, after that many steps in all.
     evaluate: called by the first rank with the backbone (in evaluation mode, averaged weights
-        where there are any) before each checkpoint; its figures go into the log.
+        where there are any) before each checkpoint, in place of the validation that the config
+        asks for; its figures go into the log.
 
     Raises ValueError for a config that cannot run, CheckpointError for a directory that holds
     another run or a damaged checkpoint, NonFiniteError before a NaN reaches the weights.
@@ -74,9 +73,11 @@ def train(
     check(config)
     config = replace(config, backbone=resolve_norm_head(config.backbone, config.loss))
     _set_backend(config)
-    images = source or open_training_data(config.data)[0]
+    if source is None:
+        source, held_out = open_training_data(config.data)
+        evaluate = evaluate or validation(config.data, held_out)
     with join_world(config.system) as world, listening() as stop:
-        run = _Run(config, images, world, stop, (observer if world.leads else None) or Silent())
+        run = _Run(config, source, world, stop, (observer if world.leads else None) or Silent())
         run.evaluate = evaluate
         return run.go(stop_at)
 
@@ -209,8 +210,11 @@ class _Run:
     def _save(self) -> None:
         """Evaluate and write a checkpoint. All ranks come here at the same step."""
         if self.evaluate is not None and self.world.leads and self.journal is not None:
+            step = self.learner.step
             with self.learner.evaluating() as backbone:
-                self.journal.write(self.learner.step, self.evaluate(backbone, self.learner.step))
+                figures = self.evaluate(backbone, step)
+            self.journal.write(step, figures)
+            self.observer.figures(step, figures)
         meta: dict[str, Any] = {"data": self.provenance["data"], "ranks": self.world.num_ranks}
         checkpoint = capture(self.learner, meta)
         if self.world.leads:

@@ -14,6 +14,7 @@ def watch(*, is_terminal: bool) -> str:
         terminal.begin(0, 10)
         terminal.figures(5, FIGURES)
         terminal.advance(5)
+        terminal.figures(5, {"lfw/auc": 0.5})
         terminal.say("saved here")
     return output.getvalue()
 
@@ -28,5 +29,6 @@ def test_a_terminal_shows_progress() -> None:
 def test_elsewhere_there_is_a_line_per_entry() -> None:
     assert watch(is_terminal=False).splitlines() == [
         "step 5  loss 1.250  800 images/s",
+        "lfw/auc 0.5000",
         "saved here",
     ]

@@ -75,7 +75,7 @@ def test_json_with_an_unknown_key_or_a_wrong_type_is_refused() -> None:
 
 
 TEXTS = {"recipe", "run", "backbone.name", "backbone.init", "loss.name"}
-TEXTS |= {"data.name", "data.licence", "data.paths"}
+TEXTS |= {"data.name", "data.licence", "data.paths", "data.verification"}
 
 
 def test_the_listed_keys_are_those_that_can_be_set() -> None:
