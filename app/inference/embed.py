@@ -22,6 +22,9 @@ class Recogniser(Protocol):
     @property
     def template(self) -> AlignmentTemplate: ...
 
+    @property
+    def provider(self) -> str: ...
+
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
         """One embedding for each uint8 RGB crop of the template's size, in order."""
         ...
@@ -43,6 +46,10 @@ class OnnxRecogniser:
     @property
     def template(self) -> AlignmentTemplate:
         return self._template
+
+    @property
+    def provider(self) -> str:
+        return self._session.provider
 
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
         """One embedding for each uint8 RGB crop of the template's size, in order.

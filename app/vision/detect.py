@@ -32,6 +32,9 @@ FAMILIES: dict[str, Decoder] = {"scrfd": scrfd.decode, "yunet": yunet.decode}
 class Detector(Protocol):
     """Anything that finds faces with five landmarks."""
 
+    @property
+    def provider(self) -> str: ...
+
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Faces of each image, best score first, in pixels of the images as they were sent."""
         ...
@@ -45,6 +48,10 @@ class OnnxDetector:
         self._manifest = manifest
         self._decode = FAMILIES[manifest.family]
         self._preprocess = manifest.input.preprocessing()
+
+    @property
+    def provider(self) -> str:
+        return self._session.provider
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Faces of each image, best score first, in pixels of the images as they were sent."""
