@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 FORMAT = "norma-checkpoint"
 VERSION = 1
@@ -87,6 +88,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except SafetensorError as error:
         raise CheckpointError(f"{path}: {TENSORS} cannot be read: {error}.") from error
     return Checkpoint(meta.pop("step"), tensors, meta)
+
+
+def part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    """The tensors under `prefix.`, without it."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value
+        for name, value in checkpoint.tensors.items()
+        if name.startswith(start)
+    }
+
+
+def load_module(what: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a module its state. Raises CheckpointError when it is that of another."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"the checkpoint holds another {what}: {error}") from error
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

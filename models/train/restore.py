@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.backbones import Backbone
 from models.train.build import build_backbone
-from models.train.checkpoint import CheckpointError, checkpoints, read_checkpoint
+from models.train.checkpoint import CheckpointError, checkpoints, load_module, part, read_checkpoint
 from models.train.config import TrainingConfig
 from models.train.directory import read_config, read_provenance
 
@@ -15,10 +15,11 @@ from models.train.directory import read_config, read_provenance
 class TrainedRun:
     """The newest checkpoint of a run. The backbone is on the CPU, in evaluation mode."""
 
+    backbone: Backbone
     config: TrainingConfig
     provenance: dict[str, Any]
     step: int
-    backbone: Backbone
+    weights: Literal["averaged", "last"]
 
 
 def load_run(directory: Path, *, averaged: bool = True) -> TrainedRun:
@@ -30,12 +31,14 @@ def load_run(directory: Path, *, averaged: bool = True) -> TrainedRun:
     if not found:
         raise CheckpointError(f"{directory} holds no checkpoint.")
     checkpoint, config = read_checkpoint(found[-1]), read_config(directory)
-    part = "ema." if averaged and config.ema_decay > 0 else "backbone."
-    weights = {
-        name.removeprefix(part): value
-        for name, value in checkpoint.tensors.items()
-        if name.startswith(part)
-    }
+    averaged = averaged and config.ema_decay > 0
+    state = part(checkpoint, "ema" if averaged else "backbone")
     backbone = build_backbone(config.backbone)
-    backbone.load_state_dict(weights)
-    return TrainedRun(config, read_provenance(directory), checkpoint.step, backbone.eval())
+    load_module("backbone", backbone, state)
+    return TrainedRun(
+        backbone=backbone.eval(),
+        config=config,
+        provenance=read_provenance(directory),
+        step=checkpoint.step,
+        weights="averaged" if averaged else "last",
+    )

@@ -8,12 +8,14 @@ from models.data.augment import Augmentation
 from models.data.batches import (
     FaceBatch,
     FaceDataset,
+    Paired,
     RankBatches,
     Shuffled,
     face_dataset,
     face_loader,
 )
 from models.data.folder import ImageFolder
+from models.data.samplers import PKSampler
 
 NO_CACHE, CACHE = 0, 10**9
 HEAVY = Augmentation(jitter=0.05, probability=1.0)
@@ -56,6 +58,17 @@ def test_an_epoch_shows_each_image_once() -> None:
 def test_fewer_images_than_a_batch_are_refused() -> None:
     with pytest.raises(ValueError, match="3 images do not fill one batch of 4"):
         Shuffled(num_images=3, batch_size=4, seed=0)
+
+
+def test_paired_batches_are_groups_of_one_identity(source: ImageFolder) -> None:
+    sampler = PKSampler(source.labels.tolist(), classes_per_batch=2, samples_per_class=2, seed=1)
+    order = Paired(sampler)
+    first = order.epoch(0)
+    assert first.shape == (len(order), 4)
+    groups = source.labels[first].reshape(-1, 2)
+    assert (groups[:, 0] == groups[:, 1]).all()
+    order.epoch(3)
+    np.testing.assert_array_equal(order.epoch(0), first)
 
 
 def test_batches_are_uint8_images_with_their_labels(dataset: FaceDataset) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from export.embed import TRAINED_INPUT
 from models.backbones import Backbone
 from models.data.batches import FaceBatch
 from models.losses import LossOutput
@@ -114,7 +115,12 @@ def test_evaluating_borrows_the_averaged_weights(make_config: MakeConfig, batch:
     assert all(torch.equal(a, b) for a, b in zip(before, state(trained), strict=True))
 
 
-def test_the_input_is_what_a_package_declares() -> None:
+def test_the_input_is_what_an_exported_package_computes() -> None:
+    images = torch.randint(0, 256, (2, 5, 4, 3), dtype=torch.uint8)
+    assert to_input(images).numpy() == pytest.approx(TRAINED_INPUT(images.numpy()), abs=1e-6)
+
+
+def test_the_input_lies_between_minus_one_and_one() -> None:
     image = torch.tensor([0, 255, 127], dtype=torch.uint8).expand(1, 2, 4, 3)
     image_B3HW = to_input(image)
     assert image_B3HW.shape == (1, 3, 2, 4)

@@ -120,6 +120,7 @@ def test_a_run_directory_says_what_it_is(make_config: MakeConfig, faces: FaceSou
     assert run.provenance["data"]["images"] == 12
     assert run.provenance["data"]["identities"] == 4
     assert not run.backbone.training
+    assert run.weights == "averaged"
     tensors, plain = final(config), load_run(result.directory, averaged=False)
     assert torch.equal(run.backbone.state_dict()["output.1.weight"], tensors["ema.output.1.weight"])
     for name, value in plain.backbone.state_dict().items():
