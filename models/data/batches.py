@@ -4,6 +4,7 @@ The global batch is what the recipe names; each rank takes its share of it. Neit
 ranks nor of workers changes which images, in which augmented version, step k sees.
 """
 
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -144,10 +145,21 @@ def face_loader(
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_is,
+        worker_init_fn=_outlive_interruptions,
         pin_memory=pin_memory,
         prefetch_factor=4 if workers else None,
         multiprocessing_context="fork" if workers else None,
     )
+
+
+def _outlive_interruptions(worker: int) -> None:
+    """A Ctrl-C reaches the whole process group, but the trainer still wants its last batch.
+
+    A worker leaves when the trainer is done with it, or gone.
+    """
+    del worker
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_is(batch: Any) -> Any:  # noqa: ANN401 (__getitems__ made it a FaceBatch already)

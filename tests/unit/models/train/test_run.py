@@ -21,6 +21,7 @@ from models.train import (
     train,
 )
 from models.train.checkpoint import checkpoints, read_checkpoint
+from models.train.directory import claim
 from models.train.journal import read_log
 from models.train.report import Silent
 
@@ -231,6 +232,15 @@ def test_a_damaged_checkpoint_is_refused(make_config: MakeConfig, faces: FaceSou
     path = checkpoints(result.directory / "checkpoints")[-1] / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\xff")
     with pytest.raises(CheckpointError, match="digest differs"):
+        train(config, source=faces)
+
+
+def test_two_processes_cannot_train_in_one_directory(
+    make_config: MakeConfig, faces: FaceSource
+) -> None:
+    config = make_config()
+    message = "another process is training in"
+    with claim(Path(config.run)), pytest.raises(CheckpointError, match=message):
         train(config, source=faces)
 
 
