@@ -144,6 +144,13 @@ def test_head_arithmetic_is_float32_under_autocast(name: str, dtype: torch.dtype
     torch.testing.assert_close(half_gradient, full_gradient, rtol=1e-2, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", names())
+def test_a_head_cast_to_half_computes_in_float32(name: str, batch: Batch) -> None:
+    loss = build(name, dim=8, num_classes=5).bfloat16()
+    output = loss(batch.features.bfloat16(), batch.labels)
+    assert output.loss.dtype == output.logits.dtype == torch.float32
+
+
 def test_labels_of_any_integer_type(batch: Batch) -> None:
     loss = batch.place(build("arcface", dim=8, num_classes=5))
     expected = loss(batch.features, batch.labels).loss

@@ -10,6 +10,7 @@ from models.losses.adaface import AdaFace
 from models.losses.base import Scores
 from models.losses.circle import Circle
 from models.losses.geometry import put_targets
+from models.losses.psi import psi
 from tests.unit.models.losses.batches import Batch, batch_at
 
 SMOOTH = [
@@ -52,6 +53,14 @@ def check(loss: MarginLoss, batch: Batch) -> None:
 def test_gradient_is_the_formulas(name: str, parameters: dict, small: Batch) -> None:
     scale = {"scale": 8.0} if name not in ("softmax", "l_softmax", "a_softmax") else {}
     check(build(name, dim=5, num_classes=4, **scale, **parameters), small)
+
+
+@pytest.mark.parametrize("multiplier", [1, 2, 3, 4, 5])
+def test_psi_rises_with_the_cosine_to_both_ends(multiplier: int) -> None:
+    """dψ/dcos is m² at θ = 0 and at π, where the last piece must not give way to one past it."""
+    ends = torch.tensor([1.0, -1.0], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(psi(ends, multiplier).sum(), ends)
+    torch.testing.assert_close(slope, torch.full_like(slope, multiplier**2))
 
 
 class HeldCircle(Circle):
