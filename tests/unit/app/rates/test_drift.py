@@ -20,9 +20,7 @@ def test_the_same_world_is_no_drift() -> None:
 
 def test_without_drift_the_index_is_what_chance_gives() -> None:
     random = np.random.default_rng(1)
-    found = [
-        _live(random.normal(size=500), random.normal(size=2000)).drift() for _ in range(100)
-    ]
+    found = [_live(random.normal(size=500), random.normal(size=2000)).drift() for _ in range(100)]
     indices = [drift.index for drift in found]
     assert np.mean(indices) == pytest.approx(found[0].expected, rel=0.2)
 

@@ -26,7 +26,10 @@ def _people(count: int, seed: int) -> NDArray[np.float32]:
 def _fpir(gallery: NDArray[np.float32], threshold: float, strangers: int = 4000) -> float:
     probes = _people(strangers, seed=99)
     top = np.concatenate(
-        [(probes[start : start + 250] @ gallery.T).max(axis=1) for start in range(0, strangers, 250)]
+        [
+            (probes[start : start + 250] @ gallery.T).max(axis=1)
+            for start in range(0, strangers, 250)
+        ]
     )
     return float((top >= threshold).mean())
 
