@@ -91,8 +91,10 @@ def _scoring(
     """A fit of quality-aware scoring, where there is a quality and enough people to judge it."""
     if quality.basis == "none":
         return None
+    # Half of the people make a quarter of the comparisons; a little less where halves differ.
+    fmr = operating_point(record, share=0.2).fmr
     try:
-        return fit_scoring(features, _unit_quality(features, quality), operating_point(record).fmr)
+        return fit_scoring(features, _unit_quality(features, quality), fmr)
     except CalibrationError:
         return None
 
