@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from export.contract import normalise, norms
 from export.embed import Crops, Embed, Features
 from export.errors import PackageError
-from export.precision import Precision
+from export.evidence import Precision
 from models.evaluate import Comparisons, auc, compare_all
 
 

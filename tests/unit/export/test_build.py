@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from export import golden, package
-from export.build import Data, Request, build_package
+from export.build import Request, build_package
 from export.drift import Bounds, DriftError
 from export.embed import Embedder
 from export.evidence import EVIDENCE, Evidence
@@ -17,6 +17,7 @@ from export.figures import LabelledCrops
 from export.manifest import CARD, MODEL, RecogniserManifest, parse_record
 from export.package import Package
 from export.parity import ParityError
+from export.proof import Data
 from export.trained import TrainedRun
 
 ANYTHING = Bounds(-1, -1, 9, 1, 1)
