@@ -4,6 +4,7 @@ The global batch is what the recipe names; each rank takes its share of it. Neit
 ranks nor of workers changes which images, in which augmented version, step k sees.
 """
 
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from models.data.augment import Augmentation, augment, image_rng
 from models.data.decode import SIDE, Pixels, decode_all, decode_crop, decoded_bytes
+from models.data.samplers import PKSampler
 from models.data.source import FaceSource
 
 Indices = NDArray[np.int64]
@@ -59,6 +61,24 @@ class Shuffled:
     def epoch(self, epoch: int) -> Indices:
         order = np.random.default_rng((self.seed, epoch)).permutation(self.num_images)
         return order[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """P identities × K images in each batch, for losses over pairs.
+
+    A rank's share holds whole groups of K, for pairs are formed within a rank.
+    """
+
+    sampler: PKSampler
+
+    def __len__(self) -> int:
+        self.sampler.set_epoch(0)
+        return len(self.sampler)
+
+    def epoch(self, epoch: int) -> Indices:
+        self.sampler.set_epoch(epoch)
+        return np.array(list(self.sampler), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +145,21 @@ def face_loader(
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_is,
+        worker_init_fn=_outlive_interruptions,
         pin_memory=pin_memory,
         prefetch_factor=4 if workers else None,
         multiprocessing_context="fork" if workers else None,
     )
+
+
+def _outlive_interruptions(worker: int) -> None:
+    """A Ctrl-C reaches the whole process group, but the trainer still wants its last batch.
+
+    A worker leaves when the trainer is done with it, or gone.
+    """
+    del worker
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_is(batch: Any) -> Any:  # noqa: ANN401 (__getitems__ made it a FaceBatch already)

@@ -136,9 +136,9 @@ def as_bytes(value: Value) -> bytes:
         case bytes() | bytearray():
             return bytes(value)
         case str():  # a Python 2 str, which the tokeniser decodes as Latin-1
-            return value.encode("latin-1")
+            return _latin_1(value)
         case Call(Name("_codecs", "encode"), (str() as text, "latin1" | "latin-1"), None):
-            return text.encode("latin-1")
+            return _latin_1(text)
         case Call(Name(_, "_frombuffer"), (bytes() | bytearray() as buffer, kind, _, _), None):
             return _of_kind(kind, BYTE_ARRAYS, bytes(buffer))
         case Call(Name(_, "_reconstruct"), _, (_, _, kind, _, payload)):
@@ -156,6 +156,13 @@ def as_bool(value: Value) -> bool:
         case Call(Name(_, "scalar"), (kind, payload), None):
             return _of_kind(kind, BOOLEANS, as_bytes(payload)) != b"\0"
     raise DataError(f"a pair's answer is {_describe(value)}, not a boolean.")
+
+
+def _latin_1(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise DataError("an image is text that is no byte string.") from error
 
 
 def _of_kind(kind: Value, admitted: frozenset[str], payload: bytes) -> bytes:

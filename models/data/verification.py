@@ -42,16 +42,21 @@ class NamedPair:
 
 
 def open_bin(path: Path, num_folds: int = 10) -> VerificationSet:
-    """An InsightFace `.bin`: 2P images, pair i being images 2i and 2i+1, and P answers.
+    """An InsightFace `.bin` file. Raises DataError, as `parse_bin` does, on anything else."""
+    return parse_bin(path.read_bytes(), num_folds, str(path))
+
+
+def parse_bin(data: bytes, num_folds: int = 10, where: str = "the .bin") -> VerificationSet:
+    """2P images, pair i being images 2i and 2i+1, and P answers.
 
     The format is a pickle; it is tokenised, never unpickled. Raises DataError on anything else.
     """
-    value = read_inert(path.read_bytes())
+    value = read_inert(data)
     if not (isinstance(value, tuple | list) and len(value) == 2):
-        raise DataError(f"{path} does not hold an (images, same) pair.")
+        raise DataError(f"{where} does not hold an (images, same) pair.")
     images, same = ([*part] if isinstance(part, list | tuple) else [] for part in value)
     if not same or len(images) != 2 * len(same):
-        raise DataError(f"{path} holds {len(images)} images for {len(same)} answers, not twice.")
+        raise DataError(f"{where} holds {len(images)} images for {len(same)} answers, not twice.")
     first = np.arange(0, len(images), 2)
     return VerificationSet(
         images=tuple(as_bytes(image) for image in images),

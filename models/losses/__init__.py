@@ -6,7 +6,7 @@ from models.losses.partial_fc import PartialFC
 from models.losses.registry import Entry, Paper, Preset, build, entry, names, presets
 from models.losses.table import losses_table, presets_table
 
-# Importing a loss registers it; the order is that of publication, and of the table.
+# Importing a loss registers it; the order is that of the table.
 from models.losses import (  # isort: skip
     softmax as softmax,
     norm_softmax as norm_softmax,

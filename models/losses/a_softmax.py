@@ -16,7 +16,7 @@ SPHEREFACE = Annealing(base=1000.0, gamma=0.12, power=1.0, floor=5.0)
     paper=Paper(
         "SphereFace: Deep Hypersphere Embedding for Face Recognition", "CVPR 2017", "1704.08063"
     ),
-    target="|x|·(λ cos θ + ψ(θ))/(1 + λ)",
+    target="‖x‖·(λ cos θ + ψ(θ))/(1 + λ)",
 )
 class ASoftmax(MarginLoss):
     """`margin` is the integer multiplier of the angle; `anneal` a schedule or a constant for λ.
@@ -46,9 +46,9 @@ class ASoftmax(MarginLoss):
         self.psi.advance()
 
     def logits(self, scores: Scores) -> Tensor:
-        cosines_B = scores.targets_B * reciprocal(scores.norms_B)
-        targets_B = scores.norms_B * self.psi(cosines_B)
-        return put_targets(scores.values_BK, scores.labels_B, targets_B)
+        cosines_B = scores.targets * reciprocal(scores.norms)
+        targets_B = scores.norms * self.psi(cosines_B)
+        return put_targets(scores.values, scores.labels, targets_B)
 
     def statistics(self) -> dict[str, float]:
         return {**super().statistics(), "lambda": self.psi.weight().item()}

@@ -16,7 +16,7 @@ LONGEST = 100.0  # and reads lengths up to here
 @register(
     "adaface",
     paper=Paper("AdaFace: Quality Adaptive Margin for Face Recognition", "CVPR 2022", "2204.00964"),
-    target="s·(cos(θ − m·z) − (m + m·z)), z = clip(h(|x| − μ)/σ, −1, 1)",
+    target="s·(cos(θ − m·z) − (m + m·z)), z = clip(h(‖x‖ − μ)/σ, −1, 1)",
 )
 class AdaFace(MarginLoss):
     """z = −1 is ArcFace, 0 CosFace, 1 a negative angle and twice the offset.
@@ -61,12 +61,12 @@ class AdaFace(MarginLoss):
         return (spread * self.h).clamp(-1.0, 1.0)
 
     def logits(self, scores: Scores) -> Tensor:
-        lean_B = self.margin * self.indicator(scores.norms_B)
-        angles_B = scores.targets_B.clamp(-1.0 + EDGE, 1.0 - EDGE).acos()
+        lean_B = self.margin * self.indicator(scores.norms)
+        angles_B = scores.targets.clamp(-1.0 + EDGE, 1.0 - EDGE).acos()
         turned_B = (angles_B - lean_B).clamp(EDGE, math.pi - EDGE).cos()
-        cosines_BK = scores.values_BK.clamp(-1.0 + EDGE, 1.0 - EDGE)
+        cosines_BK = scores.values.clamp(-1.0 + EDGE, 1.0 - EDGE)
         targets_B = turned_B - (self.margin + lean_B)
-        return self.scale * put_targets(cosines_BK, scores.labels_B, targets_B)
+        return self.scale * put_targets(cosines_BK, scores.labels, targets_B)
 
     def statistics(self) -> dict[str, float]:
         """Also the running mean and deviation of the lengths, and the mean z of the batch."""
@@ -76,5 +76,5 @@ class AdaFace(MarginLoss):
             **super().statistics(),
             "running_norm_mean": self.batch_mean.item(),
             "running_norm_std": self.batch_std.item(),
-            "indicator_mean": self.indicator(self._seen.norms_B).mean().item(),
+            "indicator_mean": self.indicator(self._seen.norms).mean().item(),
         }

@@ -44,11 +44,11 @@ class ArcFace(MarginLoss):
         self.detach_margin = detach_margin
 
     def logits(self, scores: Scores) -> Tensor:
-        margins_B = torch.full_like(scores.targets_B, self.margin)
-        targets_B = add_angle(scores.targets_B, margins_B, self.beyond_pi)
+        margins_B = torch.full_like(scores.targets, self.margin)
+        targets_B = add_angle(scores.targets, margins_B, self.beyond_pi)
         if self.detach_margin:
-            targets_B = straight_through(scores.targets_B, targets_B)
-        return self.scale * put_targets(scores.values_BK, scores.labels_B, targets_B)
+            targets_B = straight_through(scores.targets, targets_B)
+        return self.scale * put_targets(scores.values, scores.labels, targets_B)
 
 
 preset(

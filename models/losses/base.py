@@ -32,28 +32,29 @@ class LossOutput:
 class Scores:
     """A batch before the margin.
 
-    `values_BK` is what the margin acts on: cosines, or inner products where lengths count.
-    `labels_B` index the K classes, −1 where the class is not at hand; `targets_B` are the values
-    at the labels, known for every row.
+    `features` (B, D), `weight` (K, D) and `norms` (B,) are raw. `values` (B, K) are what the
+    margin acts on: cosines, or inner products where lengths count. `labels` (B,) index the K
+    classes, −1 where the class is not at hand; `targets` (B,) are the values at the labels, known
+    for every row.
     """
 
-    features_BD: Tensor
-    weight_KD: Tensor
-    labels_B: Tensor
-    values_BK: Tensor
-    norms_B: Tensor
-    targets_B: Tensor
+    features: Tensor
+    weight: Tensor
+    labels: Tensor
+    values: Tensor
+    norms: Tensor
+    targets: Tensor
 
     def with_targets(self, targets_B: Tensor) -> "Scores":
-        return replace(self, targets_B=targets_B)
+        return replace(self, targets=targets_B)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the last batch looked like, for `statistics`; detached."""
+    """What the last batch looked like, for `statistics`; (B,) each, detached."""
 
-    norms_B: Tensor
-    targets_B: Tensor
+    norms: Tensor
+    targets: Tensor
 
 
 class MarginLoss(nn.Module, ABC):
@@ -73,7 +74,7 @@ class MarginLoss(nn.Module, ABC):
     """Whether the loss is a softmax over classes, so that Partial FC may sample and shard them."""
 
     pools_ranks: ClassVar[bool] = False
-    """Whether `observe` needs the batch of all ranks rather than this one's."""
+    """Whether `observe` needs the batch of all ranks (equally large) rather than this one's."""
 
     per_class: ClassVar[tuple[str, ...]] = ("weight",)
     """The parameters with one row per class."""
@@ -89,7 +90,7 @@ class MarginLoss(nn.Module, ABC):
             scores = self.score(features_BD, labels_B.long())
             self.note(scores)
             logits_BC = self.logits(scores)
-            per_sample_B = self.per_sample(scores, logits_BC) + self.penalty(scores.norms_B)
+            per_sample_B = self.per_sample(scores, logits_BC) + self.penalty(scores.norms)
             return LossOutput(self.mean(scores, per_sample_B), logits_BC, per_sample_B)
 
     def score(
@@ -102,12 +103,12 @@ class MarginLoss(nn.Module, ABC):
         weight_KD = chosen(self.weight, classes_K).to(dtype)
         values_BK = self.similarity(features_BD, weight_KD, classes_K)
         return Scores(
-            features_BD=features_BD,
-            weight_KD=weight_KD,
-            labels_B=labels_B,
-            values_BK=values_BK,
-            norms_B=torch.linalg.vector_norm(features_BD, dim=1),
-            targets_B=take_targets(values_BK, labels_B),
+            features=features_BD,
+            weight=weight_KD,
+            labels=labels_B,
+            values=values_BK,
+            norms=torch.linalg.vector_norm(features_BD, dim=1),
+            targets=take_targets(values_BK, labels_B),
         )
 
     def note(self, scores: Scores, *, pooled: bool = False) -> None:
@@ -115,7 +116,7 @@ class MarginLoss(nn.Module, ABC):
 
         `pooled` says that the scores already span all ranks.
         """
-        norms_B, targets_B = scores.norms_B.detach(), scores.targets_B.detach()
+        norms_B, targets_B = scores.norms.detach(), scores.targets.detach()
         self._seen = Observation(norms_B, targets_B)
         if not self.training:
             return
@@ -129,7 +130,7 @@ class MarginLoss(nn.Module, ABC):
         """What the margin acts on, (B, K); cosines unless a loss says otherwise."""
         return cosines(features_BD, weight_KD)
 
-    def observe(self, norms_B: Tensor, targets_B: Tensor) -> None:  # noqa: B027 (most are stateless)
+    def observe(self, norms_B: Tensor, targets_B: Tensor) -> None:
         """Move the state by one training batch, before the margin is applied."""
 
     @abstractmethod
@@ -138,7 +139,7 @@ class MarginLoss(nn.Module, ABC):
 
     def per_sample(self, scores: Scores, logits_BK: Tensor) -> Tensor:
         """Loss of each row (B,), without the penalty; softmax cross-entropy by default."""
-        return F.cross_entropy(logits_BK, scores.labels_B, reduction="none")
+        return F.cross_entropy(logits_BK, scores.labels, reduction="none")
 
     def penalty(self, norms_B: Tensor) -> Tensor:
         """What each row pays for its length (B,)."""
@@ -151,11 +152,11 @@ class MarginLoss(nn.Module, ABC):
         """Figures of the last batch and of the state, for the log. Waits for the device."""
         if self._seen is None:
             return {}
-        norms_B = self._seen.norms_B
+        norms_B = self._seen.norms
         return {
             "norm_mean": norms_B.mean().item(),
             "norm_std": norms_B.std(correction=0).item(),
-            "target_score_mean": self._seen.targets_B.mean().item(),
+            "target_score_mean": self._seen.targets.mean().item(),
         }
 
 

@@ -40,9 +40,9 @@ class Circle(MarginLoss):
         self.margin = margin
 
     def logits(self, scores: Scores) -> Tensor:
-        negatives_BK = negative_logits(scores.values_BK, self.margin, self.gamma)
-        targets_B = positive_logits(scores.targets_B, self.margin, self.gamma)
-        return put_targets(negatives_BK, scores.labels_B, targets_B)
+        negatives_BK = negative_logits(scores.values, self.margin, self.gamma)
+        targets_B = positive_logits(scores.targets, self.margin, self.gamma)
+        return put_targets(negatives_BK, scores.labels, targets_B)
 
 
 preset("circle_reid", loss="circle", source="Circle loss, person re-identification", gamma=128.0)

@@ -31,31 +31,28 @@ class CirclePair(MarginLoss):
         self.margin = margin
 
     def logits(self, scores: Scores) -> Tensor:
-        logits_BC = self.gamma * scores.values_BK
+        logits_BC = self.gamma * scores.values
         if self.training:
             self._remember(scores)
         return logits_BC
 
     def per_sample(self, scores: Scores, logits_BK: Tensor) -> Tensor:
-        same_BB = scores.labels_B[:, None] == scores.labels_B[None, :]
+        same_BB = scores.labels[:, None] == scores.labels[None, :]
         positive_BB = same_BB & ~torch.eye(len(same_BB), dtype=torch.bool, device=same_BB.device)
-        valid_B = _valid(scores.labels_B)
-        similarity_BB = cosines(scores.features_BD, scores.features_BD)
+        similarity_BB = cosines(scores.features, scores.features)
         pulls_BB = -positive_logits(similarity_BB, self.margin, self.gamma)
         pushes_BB = negative_logits(similarity_BB, self.margin, self.gamma)
-        total_B = _log_sum_exp(pulls_BB, positive_BB, valid_B)
-        total_B = total_B + _log_sum_exp(pushes_BB, ~same_BB, valid_B)
-        losses_B = torch.logaddexp(total_B, torch.zeros_like(total_B))
-        return torch.where(valid_B, losses_B, 0.0)
+        total_B = _log_sum_exp(pulls_BB, positive_BB) + _log_sum_exp(pushes_BB, ~same_BB)
+        return torch.logaddexp(total_B, torch.zeros_like(total_B))
 
     def mean(self, scores: Scores, per_sample_B: Tensor) -> Tensor:
-        return per_sample_B.sum() / _valid(scores.labels_B).sum().clamp_min(1)
+        return per_sample_B.sum() / _valid(scores.labels).sum().clamp_min(1)
 
     @torch.no_grad()
     def _remember(self, scores: Scores) -> None:
-        unit_BD = directions(scores.features_BD.detach()).to(self.weight.dtype)
-        sums_CD = torch.zeros_like(self.weight).index_add_(0, scores.labels_B, unit_BD)
-        seen_C = torch.bincount(scores.labels_B, minlength=len(self.weight)) > 0
+        unit_BD = directions(scores.features.detach()).to(self.weight.dtype)
+        sums_CD = torch.zeros_like(self.weight).index_add_(0, scores.labels, unit_BD)
+        seen_C = torch.bincount(scores.labels, minlength=len(self.weight)) > 0
         self.weight.copy_(torch.where(seen_C[:, None], directions(sums_CD), self.weight))
 
 
@@ -65,10 +62,13 @@ def _valid(labels_B: Tensor) -> Tensor:
     return (same_B > 1) & (same_B < len(labels_B))
 
 
-def _log_sum_exp(values_BB: Tensor, keep_BB: Tensor, valid_B: Tensor) -> Tensor:
-    """log Σ exp over the kept entries; invalid rows hold nothing to keep and must not reach it."""
-    kept_BB = values_BB.masked_fill(~keep_BB, -torch.inf)
-    return torch.where(valid_B[:, None], kept_BB, 0.0).logsumexp(1)
+def _log_sum_exp(values_BB: Tensor, keep_BB: Tensor) -> Tensor:
+    """log Σ exp over the kept entries; so low where there are none that the anchor's loss is 0.
+
+    Not −∞, whose gradient would be NaN.
+    """
+    nothing = torch.finfo(values_BB.dtype).min / 4
+    return values_BB.masked_fill(~keep_BB, nothing).logsumexp(1)
 
 
 preset("circle_pair_reid", loss="circle_pair", source="Circle loss, re-identification", gamma=128.0)

@@ -5,11 +5,10 @@ once: `sum_ranks` passes the gradient through, `gather_features` adds what each 
 contribute.
 """
 
-from typing import Any
-
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 Group = dist.ProcessGroup | None
 
@@ -28,7 +27,7 @@ def gather_rows(rows_N: Tensor, group: Group = None) -> Tensor:
     if ranks == 1:
         return rows_N
     gathered = rows_N.new_empty((ranks * rows_N.shape[0], *rows_N.shape[1:]))
-    dist.all_gather_into_tensor(gathered, rows_N.detach().contiguous(), group=group)
+    dist.all_gather(list(gathered.chunk(ranks)), rows_N.detach().contiguous(), group=group)
     return gathered
 
 
@@ -59,27 +58,31 @@ def _distributed() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
+class _GroupCtx(FunctionCtx):
+    group: Group
+
+
 class _SumRanks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, group: Group) -> Tensor:
+    def forward(ctx: FunctionCtx, values: Tensor, group: Group) -> Tensor:
         total = values.clone()
         dist.all_reduce(total, dist.ReduceOp.SUM, group=group)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, None]:
         return grads[0], None
 
 
 class _GatherFeatures(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, features_BD: Tensor, group: Group) -> Tensor:
+    def forward(ctx: _GroupCtx, features_BD: Tensor, group: Group) -> Tensor:
         ctx.group = group
         return gather_rows(features_BD, group)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        total = grads[0].clone()
+    def backward(ctx: _GroupCtx, *grads: Tensor) -> tuple[Tensor, None]:
+        total = grads[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, dist.ReduceOp.SUM, group=ctx.group)
         ranks = world_size(ctx.group)
         return total.chunk(ranks)[rank_of(ctx.group)] * ranks, None

@@ -25,8 +25,8 @@ class CosFace(MarginLoss):
         self.margin = margin
 
     def logits(self, scores: Scores) -> Tensor:
-        targets_B = scores.targets_B - self.margin
-        return self.scale * put_targets(scores.values_BK, scores.labels_B, targets_B)
+        targets_B = scores.targets - self.margin
+        return self.scale * put_targets(scores.values, scores.labels, targets_B)
 
 
 preset("cosface_insightface", loss="cosface", source="deepinsight/insightface", margin=0.4)

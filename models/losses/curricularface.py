@@ -50,14 +50,13 @@ class CurricularFace(MarginLoss):
         self.t.lerp_(targets_B.mean().to(self.t.dtype), self.ema_alpha)
 
     def logits(self, scores: Scores) -> Tensor:
-        margins_B = torch.full_like(scores.targets_B, self.margin)
-        threshold_B = add_angle(scores.targets_B.detach(), margins_B, "none")
-        cosines_BK = scores.values_BK
-        maturity = self.t.to(cosines_BK.dtype, copy=True)  # the buffer may move before backward
-        harder_BK = cosines_BK * (maturity + cosines_BK)
+        margins_B = torch.full_like(scores.targets, self.margin)
+        threshold_B = add_angle(scores.targets.detach(), margins_B, "none")
+        cosines_BK = scores.values
+        harder_BK = cosines_BK * (self.t.to(cosines_BK.dtype) + cosines_BK)
         negatives_BK = torch.where(cosines_BK > threshold_B[:, None], harder_BK, cosines_BK)
-        targets_B = add_angle(scores.targets_B, margins_B, self.beyond_pi)
-        return self.scale * put_targets(negatives_BK, scores.labels_B, targets_B)
+        targets_B = add_angle(scores.targets, margins_B, self.beyond_pi)
+        return self.scale * put_targets(negatives_BK, scores.labels, targets_B)
 
     def statistics(self) -> dict[str, float]:
         return {**super().statistics(), "t": self.t.item()}

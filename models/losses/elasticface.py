@@ -60,12 +60,12 @@ class ElasticFace(MarginLoss):
         return torch.empty_like(margins_B).index_copy(0, best_first_B, margins_B.sort().values)
 
     def logits(self, scores: Scores) -> Tensor:
-        margins_B = self.draw(scores.targets_B.detach())
+        margins_B = self.draw(scores.targets.detach())
         if self.kind == "arc":
-            targets_B = add_angle(scores.targets_B, margins_B, self.beyond_pi)
+            targets_B = add_angle(scores.targets, margins_B, self.beyond_pi)
         else:
-            targets_B = scores.targets_B - margins_B
-        return self.scale * put_targets(scores.values_BK, scores.labels_B, targets_B)
+            targets_B = scores.targets - margins_B
+        return self.scale * put_targets(scores.values, scores.labels, targets_B)
 
 
 _SOURCE = "fdbtrs/ElasticFace, config"

@@ -32,12 +32,12 @@ def cosines(features_BD: Tensor, weight_KD: Tensor) -> Tensor:
 
 
 def take_targets(values_BK: Tensor, labels_B: Tensor) -> Tensor:
-    """The entry of each row at its label, (B,). A label of −1 (class not at hand) reads column 0."""
+    """The entry of each row at its label, (B,); a label of −1 (class not at hand) reads any."""
     return values_BK.gather(1, labels_B.clamp_min(0)[:, None]).squeeze(1)
 
 
 def put_targets(values_BK: Tensor, labels_B: Tensor, targets_B: Tensor) -> Tensor:
-    """`values_BK` with each row's entry at its label replaced; rows labelled −1 stay as they are."""
+    """`values_BK` with the entry at each row's label replaced; rows labelled −1 stay."""
     column_B1 = labels_B.clamp_min(0)[:, None]
     kept_B1 = values_BK.gather(1, column_B1)
     placed_B1 = torch.where(labels_B[:, None] >= 0, targets_B[:, None], kept_B1)

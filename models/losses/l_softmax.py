@@ -17,7 +17,7 @@ MNIST = Annealing(base=1000.0, gamma=2.5e-5, power=35.0, floor=0.0)
     paper=Paper(
         "Large-Margin Softmax Loss for Convolutional Neural Networks", "ICML 2016", "1612.02295"
     ),
-    target="|W_y||x|·(λ cos θ + ψ(θ))/(1 + λ)",
+    target="‖W_y‖‖x‖·(λ cos θ + ψ(θ))/(1 + λ)",
 )
 class LSoftmax(MarginLoss):
     """`margin` is the integer multiplier of the angle; `anneal` a schedule or a constant for λ.
@@ -47,10 +47,10 @@ class LSoftmax(MarginLoss):
         self.psi.advance()
 
     def logits(self, scores: Scores) -> Tensor:
-        rows_BD = scores.weight_KD[scores.labels_B.clamp_min(0)]
-        lengths_B = torch.linalg.vector_norm(rows_BD, dim=1) * scores.norms_B
-        cosines_B = scores.targets_B * reciprocal(lengths_B)
-        return put_targets(scores.values_BK, scores.labels_B, lengths_B * self.psi(cosines_B))
+        rows_BD = scores.weight[scores.labels.clamp_min(0)]
+        lengths_B = torch.linalg.vector_norm(rows_BD, dim=1) * scores.norms
+        cosines_B = scores.targets * reciprocal(lengths_B)
+        return put_targets(scores.values, scores.labels, lengths_B * self.psi(cosines_B))
 
     def statistics(self) -> dict[str, float]:
         return {**super().statistics(), "lambda": self.psi.weight().item()}

@@ -21,4 +21,4 @@ class NormSoftmax(MarginLoss):
         self.scale = scale
 
     def logits(self, scores: Scores) -> Tensor:
-        return self.scale * scores.values_BK
+        return self.scale * scores.values

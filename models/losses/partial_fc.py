@@ -30,7 +30,8 @@ class PartialFC(nn.Module):
     Each rank holds an equal range of the classes and sees the features of all ranks, so ranks
     must bring equally many (`drop_last`). A training step uses every class that the batch names
     and random others, up to `rate` of the range; evaluation uses all. Rows that were not drawn
-    get a zero gradient. With rate 1 this is the plain loss, computed across ranks.
+    get a zero gradient (momentum and weight decay still move them). With rate 1 this is the plain
+    loss, computed across ranks.
 
     The result's `loss` is the mean over the batch of all ranks and the same on each; its `logits`
     are (B of all ranks, classes drawn here) and `per_sample` has a row for each of all ranks.
@@ -81,7 +82,7 @@ class PartialFC(nn.Module):
             self.loss.note(scores, pooled=True)
             logits_BK = self.loss.logits(scores)
             entropy_B = self._cross_entropy(logits_BK, local_B)
-            penalty_B = self.loss.penalty(scores.norms_B).detach()
+            penalty_B = self.loss.penalty(scores.norms).detach()
             mean = entropy_B.mean() + self._penalty_once(own_BD, penalty_B.mean())
             return LossOutput(mean, logits_BK, entropy_B + penalty_B)
 
@@ -130,7 +131,7 @@ class PartialFC(nn.Module):
 
     def _score(self, features_BD: Tensor, local_B: Tensor, classes_K: Tensor | None) -> Scores:
         scores = self.loss.score(features_BD, local_B, classes_K)
-        return scores.with_targets(self._across(scores.targets_B, local_B))
+        return scores.with_targets(self._across(scores.targets, local_B))
 
     def _across(self, targets_B: Tensor, local_B: Tensor) -> Tensor:
         """Each row's target value, from the rank that holds its class."""

@@ -41,14 +41,14 @@ class Entry:
     """A registered loss; `target` is its target logit in the notation of the table."""
 
     name: str
-    build: type[MarginLoss]
+    kind: type[MarginLoss]
     paper: Paper
     target: str
 
     @property
     def defaults(self) -> Mapping[str, Parameter]:
         """The parameters of the loss and their defaults."""
-        signature = inspect.signature(self.build).parameters.values()
+        signature = inspect.signature(self.kind).parameters.values()
         return MappingProxyType({p.name: p.default for p in signature if p.name not in _SHAPE})
 
 
@@ -102,5 +102,5 @@ def build(name: str, *, dim: int, num_classes: int, **parameters: Parameter) -> 
             f"it takes {', '.join(known.defaults)}"
         )
     given = {**_PRESETS[name].parameters, **parameters} if name in _PRESETS else parameters
-    make: Callable[..., MarginLoss] = known.build
+    make: Callable[..., MarginLoss] = known.kind
     return make(dim=dim, num_classes=num_classes, **given)

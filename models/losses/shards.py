@@ -22,7 +22,7 @@ def take_classes(rows_C: Tensor, classes: range) -> Tensor:
 
 
 def gather_classes(rows_K: Tensor, num_classes: int, group: Group = None) -> Tensor:
-    """The rows of all classes, on every rank, from each rank's own; detached. All ranks must call."""
+    """The rows of all classes, detached, on every rank; all ranks must call."""
     ranks = world_size(group)
     own = rows_K.detach()
     if ranks == 1:

@@ -29,4 +29,4 @@ class Softmax(MarginLoss):
         return F.linear(features_BD, weight_KD, chosen(self.bias, classes_K).to(weight_KD.dtype))
 
     def logits(self, scores: Scores) -> Tensor:
-        return scores.values_BK
+        return scores.values

@@ -54,17 +54,17 @@ class SphereFace2(MarginLoss):
         self.bias = nn.Parameter(torch.tensor(self._stationary_bias(num_classes)))
 
     def logits(self, scores: Scores) -> Tensor:
-        spread_BC = 2.0 * ((scores.values_BK + 1.0) / 2.0).clamp_min(0.0) ** self.t - 1.0
-        targets_B = 2.0 * ((scores.targets_B + 1.0) / 2.0).clamp_min(0.0) ** self.t - 1.0
-        moved_BC = put_targets(spread_BC + self.margin, scores.labels_B, targets_B - self.margin)
+        spread_BC = 2.0 * ((scores.values + 1.0) / 2.0).clamp_min(0.0) ** self.t - 1.0
+        targets_B = 2.0 * ((scores.targets + 1.0) / 2.0).clamp_min(0.0) ** self.t - 1.0
+        moved_BC = put_targets(spread_BC + self.margin, scores.labels, targets_B - self.margin)
         if self.detach_margin:
-            moved_BC = scores.values_BK + (moved_BC - scores.values_BK).detach()
+            moved_BC = scores.values + (moved_BC - scores.values).detach()
         return self.scale * moved_BC + self.bias.to(moved_BC.dtype)
 
     def per_sample(self, scores: Scores, logits_BK: Tensor) -> Tensor:
         weight = self.loss_weight / self.scale
         positive, negative = weight * self.alpha, weight * (1.0 - self.alpha)
-        return one_vs_all(logits_BK, scores.labels_B, positive, negative)
+        return one_vs_all(logits_BK, scores.labels, positive, negative)
 
     def statistics(self) -> dict[str, float]:
         return {**super().statistics(), "bias": self.bias.item()}

@@ -24,8 +24,8 @@ def _row(loss: Entry) -> tuple[str, ...]:
         f"{loss.paper.link}, {loss.paper.venue}",
         loss.target,
         _parameters(loss.defaults),
-        _yes(loss.build.wants_free_norm),
-        _yes(loss.build.samples_classes),
+        _yes(loss.kind.wants_free_norm),
+        _yes(loss.kind.samples_classes),
     )
 
 

@@ -42,12 +42,12 @@ class UniFace(MarginLoss):
         self.bias = nn.Parameter(torch.tensor(math.log(10.0 * rate * num_classes)))
 
     def logits(self, scores: Scores) -> Tensor:
-        targets_B = scores.targets_B - self.margin
-        cosines_BC = put_targets(scores.values_BK, scores.labels_B, targets_B)
+        targets_B = scores.targets - self.margin
+        cosines_BC = put_targets(scores.values, scores.labels, targets_B)
         return self.scale * cosines_BC - self.bias.to(cosines_BC.dtype)
 
     def per_sample(self, scores: Scores, logits_BK: Tensor) -> Tensor:
-        return one_vs_all(logits_BK, scores.labels_B, 1.0, self.negative_weight)
+        return one_vs_all(logits_BK, scores.labels, 1.0, self.negative_weight)
 
     def statistics(self) -> dict[str, float]:
         """Also the threshold as a cosine: b/s."""

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from models import backbones, losses
-from models.data.batches import BatchOrder, Shuffled
+from models.data.batches import BatchOrder, Paired, Shuffled
 from models.data.formats import open_sources
+from models.data.samplers import PKSampler
 from models.data.source import FaceSource, at_least, fingerprint, hold_out
 from models.losses import MarginLoss, PartialFC
 from models.train.config import BackboneConfig, DataConfig, LossConfig, TrainingConfig
@@ -29,7 +30,25 @@ def batch_order(config: TrainingConfig, source: FaceSource, world: World) -> Bat
         raise ValueError(
             f"batch_size={config.batch_size} cannot be shared equally by {world.num_ranks} ranks"
         )
-    return Shuffled(len(source.labels), config.batch_size, config.seed)
+    if config.data.per_identity == 0:
+        return Shuffled(len(source.labels), config.batch_size, config.seed)
+    return _paired(config, source, world)
+
+
+def _paired(config: TrainingConfig, source: FaceSource, world: World) -> Paired:
+    identities, rest = divmod(config.batch_size, config.data.per_identity)
+    if rest or identities % world.num_ranks:
+        raise ValueError(
+            f"batch_size={config.batch_size} is not whole groups of data.per_identity="
+            f"{config.data.per_identity} on each of {world.num_ranks} ranks"
+        )
+    sampler = PKSampler(
+        source.labels.tolist(),
+        classes_per_batch=identities,
+        samples_per_class=config.data.per_identity,
+        seed=config.seed,
+    )
+    return Paired(sampler)
 
 
 def resolve_norm_head(backbone: BackboneConfig, loss: LossConfig) -> BackboneConfig:
@@ -37,13 +56,13 @@ def resolve_norm_head(backbone: BackboneConfig, loss: LossConfig) -> BackboneCon
     gives the norm a meaning."""
     if "norm_head" in backbone.parameters:
         return backbone
-    free = losses.entry(loss.name).build.wants_free_norm
+    free = losses.entry(loss.name).kind.wants_free_norm
     norm_head = "free_bn" if free else "frozen_bn"
     return replace(backbone, parameters={**backbone.parameters, "norm_head": norm_head})
 
 
 def build_backbone(config: BackboneConfig) -> backbones.Backbone:
-    """The backbone that a resolved config names."""
+    """The backbone that a resolved config names, untrained."""
     return backbones.build(config.name, config.dim, **config.parameters)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 FORMAT = "norma-checkpoint"
 VERSION = 1
@@ -58,7 +59,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int) -> Path
     (partial / META).write_text(json.dumps(meta, indent=1))
     for path in (partial / TENSORS, partial / META, partial):
         _flush(path)
-    _replace(partial, final)
+    partial.rename(final)
     _flush(directory)
     for old in checkpoints(directory)[:-keep]:
         shutil.rmtree(old)
@@ -89,6 +90,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(meta.pop("step"), tensors, meta)
 
 
+def part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    """The tensors under `prefix.`, without it."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value
+        for name, value in checkpoint.tensors.items()
+        if name.startswith(start)
+    }
+
+
+def load_module(what: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a module its state. Raises CheckpointError when it is that of another."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"the checkpoint holds another {what}: {error}") from error
+
+
 def _read_meta(path: Path) -> dict[str, Any]:
     try:
         meta = json.loads((path / META).read_text())
@@ -99,18 +118,6 @@ def _read_meta(path: Path) -> dict[str, Any]:
     if (version := meta.pop("version", None)) != VERSION:
         raise CheckpointError(f"{path} has version {version}; this trainer reads {VERSION}.")
     return meta
-
-
-def _replace(partial: Path, final: Path) -> None:
-    """Rename, after setting aside a checkpoint of the same step (a rename needs an empty place)."""
-    if final.exists():
-        stale = final.with_name(f".{final.name}.stale")
-        shutil.rmtree(stale, ignore_errors=True)
-        final.rename(stale)
-        partial.rename(final)
-        shutil.rmtree(stale)
-    else:
-        partial.rename(final)
 
 
 def _digest(path: Path) -> str:

@@ -21,7 +21,8 @@ class DataConfig:
         apart.
     name, licence: go into the checkpoint and the model card; a run without them is refused.
     min_images: identities with fewer are left out.
-    hold_out: share of the identities kept away from training, for evaluation.
+    hold_out: share of the identities kept away from training; verification: `.bin` sets. Both are
+        measured at each checkpoint.
     per_identity: K of the P×K batches that pair losses need; 0 shuffles freely.
     cache_mb: keep decoded crops in memory when all fit into this (37.6 kB per image).
     """
@@ -31,6 +32,7 @@ class DataConfig:
     licence: str = ""
     min_images: int = 1
     hold_out: float = 0.0
+    verification: tuple[str, ...] = ()
     per_identity: int = 0
     cache_mb: int = 2048
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -38,11 +40,15 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackboneConfig:
-    """A registered backbone. Without a `norm_head`, the loss decides (see `resolve_norm_head`)."""
+    """A registered backbone. Without a `norm_head`, the loss decides (see `resolve_norm_head`).
+
+    init: another run's directory, whose weights to start from.
+    """
 
     name: str
     dim: int = 512
     parameters: Parameters = field(default_factory=dict)
+    init: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

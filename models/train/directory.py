@@ -3,7 +3,10 @@
 Starting a run whose directory holds checkpoints goes on with it, if it is the same run.
 """
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,19 @@ from models.train.values import from_json, to_json
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
 # What may differ between the two halves of one run.
-FREE = frozenset({"run", "system"})
+FREE = ("run", "system.", "data.paths", "data.verification", "data.cache_mb")
+
+
+@contextmanager
+def claim(directory: Path) -> Iterator[None]:
+    """Be the only one to train in a directory. Raises CheckpointError when another process does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CheckpointError(f"another process is training in {directory}.") from error
+        yield
 
 
 def resumable(config: TrainingConfig, provenance: dict[str, Any]) -> Checkpoint | None:
@@ -59,7 +74,7 @@ def _same_run(config: TrainingConfig, previous: TrainingConfig, directory: Path)
     different = [
         f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
         for key in sorted(now.keys() | before.keys())
-        if now.get(key) != before.get(key) and key.split(".")[0] not in FREE
+        if now.get(key) != before.get(key) and not key.startswith(FREE)
     ]
     if different:
         raise CheckpointError(

@@ -20,9 +20,13 @@ class Meter:
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a window now."""
         self._images = 0
         self._waited = 0.0
-        self._since = clock()
+        self._since = self._clock()
 
     def waited(self, seconds: float) -> None:
         """Time in which the trainer stood still for want of a batch."""
@@ -34,8 +38,7 @@ class Meter:
 
     def read(self) -> Throughput:
         """Figures since the last reading, which starts a new window."""
-        now = self._clock()
-        elapsed = max(now - self._since, 1e-9)
+        elapsed = max(self._clock() - self._since, 1e-9)
         throughput = Throughput(self._images / elapsed, self._waited / elapsed)
-        self._images, self._waited, self._since = 0, 0.0, now
+        self.restart()
         return throughput

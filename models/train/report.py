@@ -83,10 +83,13 @@ class Terminal:
         self.progress.refresh()
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
+        if "loss" not in values:
+            self.say("  ".join(f"{name} {value:.4f}" for name, value in values.items()))
+            return
         text = f"loss {values['loss']:.3f}  {values['images_per_second']:.0f} images/s"
         self.progress.update(self.task, description=text)
         if not self.console.is_terminal:
             self.console.print(f"step {step}  {text}", highlight=False)
 
     def say(self, message: str) -> None:
-        self.progress.console.print(message, highlight=False)
+        self.progress.console.print(message, highlight=False, soft_wrap=True)

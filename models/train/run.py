@@ -1,15 +1,16 @@
 """A run from beginning to end: `train(config)`."""
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from models.backbones import Backbone
-from models.data.batches import FaceBatch, RankBatches, face_dataset, face_loader
+from models.data.batches import BatchOrder, FaceBatch, RankBatches, face_dataset, face_loader
 from models.data.source import FaceSource
 from models.train.build import (
     batch_order,
@@ -21,31 +22,30 @@ from models.train.build import (
 )
 from models.train.checkpoint import write_checkpoint
 from models.train.config import TrainingConfig, check
-from models.train.directory import resumable, write_description
+from models.train.directory import claim, resumable, write_description
 from models.train.interrupt import StopRequest, listening
-from models.train.journal import Journal
 from models.train.learner import Learner, StepResult
-from models.train.meter import Meter
-from models.train.report import Observer, Silent
+from models.train.record import Record, recording
+from models.train.report import Observer
+from models.train.restore import load_run
 from models.train.schedule import Schedule
 from models.train.snapshot import capture, restore
+from models.train.validation import Evaluation, validation
 from models.train.world import World, join_world
-
-# Above this share of the time the machine, not the model, decides how long a run takes.
-WAIT_WARNING = 0.3
-
-Evaluation = Callable[[Backbone, int], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `signal` is that of an interruption, 0 otherwise."""
+    """How a run ended; `load_run(directory)` gives what it trained.
+
+    loss: of the last step taken, NaN if none was. signal: that of an interruption, 0 otherwise.
+    """
 
     directory: Path
     step: int
+    loss: float
     finished: bool
     signal: int
-    backbone: Backbone
 
 
 def train(
@@ -61,7 +61,8 @@ def train(
     source: training images in place of those that `config.data.paths` names.
     stop_at: leave, with a checkpoint, after that many steps in all.
     evaluate: called by the first rank with the backbone (in evaluation mode, averaged weights
-        where there are any) before each checkpoint; its figures go into the log.
+        where there are any) before each checkpoint, in place of the validation that the config
+        asks for; its figures go into the log.
 
     Raises ValueError for a config that cannot run, CheckpointError for a directory that holds
     another run or a damaged checkpoint, NonFiniteError before a NaN reaches the weights.
@@ -69,11 +70,19 @@ def train(
     check(config)
     config = replace(config, backbone=resolve_norm_head(config.backbone, config.loss))
     _set_backend(config)
-    images = source or open_training_data(config.data)[0]
-    with join_world(config.system) as world, listening() as stop:
-        run = _Run(config, images, world, stop, (observer if world.leads else None) or Silent())
-        run.evaluate = evaluate
-        return run.go(stop_at)
+    with ExitStack() as stack:
+        world = stack.enter_context(join_world(config.system))
+        stop = stack.enter_context(listening())
+        if source is None:
+            source, held_out = open_training_data(config.data)
+            if world.leads and evaluate is None:
+                evaluate = validation(config.data, held_out)
+        if world.leads:
+            stack.enter_context(claim(Path(config.run)))
+        run = _Run(config, source, world, stop, evaluate if world.leads else None)
+        first_step = run.resume()
+        record = stack.enter_context(recording(run.directory, world, observer, first_step))
+        return run.go(record, stop_at or run.learner.schedule.num_steps)
 
 
 def _set_backend(config: TrainingConfig) -> None:
@@ -81,6 +90,18 @@ def _set_backend(config: TrainingConfig) -> None:
         torch.set_num_threads(config.system.threads)
     torch.backends.cudnn.benchmark = not config.system.deterministic
     torch.use_deterministic_algorithms(config.system.deterministic)
+
+
+def _build_learner(
+    config: TrainingConfig, classes: int, order: BatchOrder, world: World
+) -> Learner:
+    torch.manual_seed(config.seed)
+    backbone = build_backbone(config.backbone)
+    if config.backbone.init:
+        given = load_run(Path(config.backbone.init)).backbone
+        backbone.load_state_dict(given.state_dict())
+    loss = build_loss(config.loss, config.backbone.dim, classes)
+    return Learner(config, backbone, loss, Schedule(config.schedule, len(order)), world)
 
 
 class _Run:
@@ -92,68 +113,56 @@ class _Run:
         source: FaceSource,
         world: World,
         stop: StopRequest,
-        observer: Observer,
+        evaluate: Evaluation | None,
     ) -> None:
         self.config, self.source, self.world = config, source, world
-        self.stop, self.observer = stop, observer
+        self.stop, self.evaluate = stop, evaluate
         self.directory = Path(config.run)
         self.provenance = provenance(config, source)
         self.order = batch_order(config, source, world)
-        self.learner = self._learner()
-        self.meter = Meter()
-        self.journal: Journal | None = None
-        self.evaluate: Evaluation | None = None
-        self.warned = False
+        self.learner = _build_learner(config, len(source.classes), self.order, world)
+        self.loss = math.nan
 
-    def _learner(self) -> Learner:
-        torch.manual_seed(self.config.seed)
-        backbone = build_backbone(self.config.backbone)
-        num_classes = len(self.source.classes)
-        loss = build_loss(self.config.loss, self.config.backbone.dim, num_classes)
-        schedule = Schedule(self.config.schedule, len(self.order))
-        return Learner(self.config, backbone, loss, schedule, self.world)
-
-    def go(self, stop_at: int | None) -> RunResult:
-        learner = self.learner
+    def resume(self) -> int:
+        """Take up the newest checkpoint, if there is one; the steps that are done."""
         checkpoint = resumable(self.config, self.provenance)
         if checkpoint is not None:
-            restore(learner, checkpoint)
-            self.observer.say(f"going on from step {learner.step} of {self.directory}")
+            restore(self.learner, checkpoint)
         self.world.wait()
-        last = min(stop_at or learner.schedule.num_steps, learner.schedule.num_steps)
         if self.world.leads:
             write_description(self.config, self.provenance)
-            self.journal = Journal(self.directory, learner.step)
-        try:
-            with self.observer:
-                self.observer.begin(learner.step, learner.schedule.num_steps)
-                self._steps(last)
-        finally:
-            if self.journal is not None:
-                self.journal.close()
-        finished = learner.step == learner.schedule.num_steps
-        number = int(self.stop.signal or 0)
-        return RunResult(self.directory, learner.step, finished, number, learner.backbone)
+        return self.learner.step
 
-    def _steps(self, last: int) -> None:
+    def go(self, record: Record, stop_at: int) -> RunResult:
+        """Step until `stop_at`, the end or an interruption; the last state is saved."""
+        learner = self.learner
+        num_steps = learner.schedule.num_steps
+        if learner.step:
+            record.observer.say(f"going on from step {learner.step} of {self.directory}")
+        record.observer.begin(learner.step, num_steps)
+        if learner.step < min(stop_at, num_steps):
+            self._steps(record, min(stop_at, num_steps))
+        finished, number = learner.step == num_steps, int(self.stop.signal or 0)
+        return RunResult(self.directory, learner.step, self.loss, finished, number)
+
+    def _steps(self, record: Record, last: int) -> None:
         learner, system = self.learner, self.config.system
-        saved = learner.step
         batches = self._batches()
         learner.backbone.train()
         learner.loss.train()
-        while learner.step < last:
-            result = learner.train_step(self._next(batches), bool(self.stop))
-            self.meter.trained(self.config.batch_size)
-            self.observer.advance(learner.step)
-            if learner.step % system.log_every == 0 or learner.step == last:
-                self._log(result)
-            if learner.step % system.checkpoint_every == 0:
-                self._save()
-                saved = learner.step
-            if result.stop:
-                break
-        if saved < learner.step:
-            self._save()
+        record.meter.restart()
+        while True:
+            result = learner.train_step(self._next(batches, record), bool(self.stop))
+            self.loss = result.loss
+            record.meter.trained(self.config.batch_size)
+            record.observer.advance(learner.step)
+            ends = result.stop or learner.step == last
+            if ends or learner.step % system.log_every == 0:
+                record.write(learner.step, self._figures(result) | record.speed())
+            if ends or learner.step % system.checkpoint_every == 0:
+                self._save(record)
+            if ends:
+                return
 
     def _batches(self) -> Iterator[FaceBatch]:
         config, world = self.config, self.world
@@ -163,43 +172,33 @@ class _Run:
         share = RankBatches(self.order, self.learner.step, world.rank, world.num_ranks)
         return iter(face_loader(dataset, share, config.system.workers, world.device.type == "cuda"))
 
-    def _next(self, batches: Iterator[FaceBatch]) -> FaceBatch:
+    def _next(self, batches: Iterator[FaceBatch], record: Record) -> FaceBatch:
         started = time.perf_counter()
         batch = next(batches)
-        self.meter.waited(time.perf_counter() - started)
+        record.meter.waited(time.perf_counter() - started)
         return batch
 
-    def _log(self, result: StepResult) -> None:
-        step, learner, speed = self.learner.step, self.learner, self.meter.read()
-        figures = {
+    def _figures(self, result: StepResult) -> dict[str, float]:
+        learner = self.learner
+        statistics = learner.loss.statistics().items()
+        return {
             "loss": result.loss,
-            "epoch": step / len(self.order),
+            "epoch": learner.step / len(self.order),
             "lr": learner.optimiser.param_groups[0]["lr"],
             "gradient_norm": result.gradient_norm.item(),
-            "images_per_second": speed.images_per_second,
-            "data_wait_share": speed.wait_share,
-            **{f"loss/{name}": value for name, value in learner.loss.statistics().items()},
+            **{f"loss/{name}": value for name, value in statistics},
         }
-        if self.journal is not None:
-            self.journal.write(step, figures)
-        self.observer.figures(step, figures)
-        if speed.wait_share > WAIT_WARNING and not self.warned:
-            self.warned = True
-            self.observer.say(
-                f"data is the bottleneck: {speed.wait_share:.0%} of the time is spent waiting for "
-                "images. Raise system.workers or data.cache_mb."
-            )
 
-    def _save(self) -> None:
+    def _save(self, record: Record) -> None:
         """Evaluate and write a checkpoint. All ranks come here at the same step."""
-        if self.evaluate is not None and self.world.leads and self.journal is not None:
+        if self.evaluate is not None:
             with self.learner.evaluating() as backbone:
-                self.journal.write(self.learner.step, self.evaluate(backbone, self.learner.step))
+                figures = self.evaluate(backbone, self.learner.step)
+            record.write(self.learner.step, figures)
         meta: dict[str, Any] = {"data": self.provenance["data"], "ranks": self.world.num_ranks}
         checkpoint = capture(self.learner, meta)
         if self.world.leads:
-            path = write_checkpoint(
-                self.directory / "checkpoints", checkpoint, self.config.system.keep
-            )
-            self.observer.say(f"saved {path}")
+            folder = self.directory / "checkpoints"
+            path = write_checkpoint(folder, checkpoint, self.config.system.keep)
+            record.observer.say(f"saved {path}")
         self.world.wait()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.losses import PartialFC
 from models.losses.shards import gather_classes, take_classes
-from models.train.checkpoint import Checkpoint, CheckpointError
+from models.train.checkpoint import Checkpoint, CheckpointError, load_module, part
 from models.train.learner import Learner
 from models.train.optimiser import parameter_names
 
@@ -31,8 +31,8 @@ def capture(learner: Learner, meta: Mapping[str, Any]) -> Checkpoint:
 
 def restore(learner: Learner, checkpoint: Checkpoint) -> None:
     """Continue where `checkpoint` was taken. Raises CheckpointError when it is of another model."""
-    parts = {name: _part(checkpoint, name) for name in ("backbone", "loss", "optimiser", "ema")}
-    _load_module("backbone", learner.backbone, parts["backbone"])
+    parts = {name: part(checkpoint, name) for name in ("backbone", "loss", "optimiser", "ema")}
+    load_module("backbone", learner.backbone, parts["backbone"])
     _load_loss(learner.loss, parts["loss"])
     _load_optimiser(learner, parts["optimiser"])
     if learner.ema is not None:
@@ -44,15 +44,6 @@ def restore(learner: Learner, checkpoint: Checkpoint) -> None:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": value for name, value in tensors.items()}
-
-
-def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    start = f"{prefix}."
-    return {
-        name.removeprefix(start): value
-        for name, value in checkpoint.tensors.items()
-        if name.startswith(start)
-    }
 
 
 def _loss_state(loss: nn.Module) -> Mapping[str, Tensor]:
@@ -67,13 +58,6 @@ def _load_loss(loss: nn.Module, state: Mapping[str, Tensor]) -> None:
             loss.load_state_dict(state)
     except RuntimeError as error:
         raise CheckpointError(f"the checkpoint holds another loss: {error}") from error
-
-
-def _load_module(part: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(f"the checkpoint holds another {part}: {error}") from error
 
 
 def _optimiser_tensors(learner: Learner) -> dict[str, Tensor]:

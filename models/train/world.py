@@ -54,7 +54,10 @@ def join_world(system: SystemConfig) -> Iterator[World]:
     if num_ranks == 1:
         yield World(0, 1, device)
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        distributed.init_process_group("nccl", device_id=device)
+    else:
+        distributed.init_process_group("gloo")
     try:
         yield World(distributed.get_rank(), num_ranks, device)
     finally:

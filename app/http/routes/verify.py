@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
+from app.http.examples import VERIFY, answer
 from app.http.openapi import PHOTO_ERRORS, errors, photo_body
 from app.http.routes.faces import packages_out
 from app.http.schemas import SideOut, ThresholdOut, VerifyOptions, VerifyOut
@@ -15,7 +16,12 @@ router = APIRouter(prefix="/v1", tags=["verify"], responses=errors(*PHOTO_ERRORS
 IMAGES = ("image_a", "image_b")
 
 
-@router.post("/verify", summary="Compare two faces", openapi_extra=photo_body(IMAGES))
+@router.post(
+    "/verify",
+    summary="Compare two faces",
+    openapi_extra=photo_body(IMAGES),
+    responses=answer(VERIFY),
+)
 async def verify(
     request: Request, service: ServiceDep, options: Annotated[VerifyOptions, Query()]
 ) -> VerifyOut:
@@ -24,14 +30,16 @@ async def verify(
     The answer carries its evidence: similarity, threshold and where it came from, both faces and
     their quality. A face too poor to decide on is refused with its reasons.
     """
-    threshold = service.threshold(options.fmr, options.threshold)
+    threshold = service.threshold(options.fmr, options.threshold, options.review_fmr)
     photo_a, photo_b = await photos(request, IMAGES)
     answer = await service.verify(
         (photo_a, photo_b), options.face_select, options.quality, threshold
     )
     return VerifyOut(
         match=answer.decision.match,
+        verdict=answer.decision.verdict,
         similarity=round(answer.decision.similarity, 6),
+        score=round(answer.decision.score, 6),
         threshold=ThresholdOut.of(answer.decision),
         identical_image=answer.decision.identical_image,
         quality_policy=options.quality,
