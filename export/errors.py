@@ -5,9 +5,9 @@ PackageError
 ├── IntegrityError    a file that is missing, foreign or not what the manifest recorded
 ├── ImportFailedError a foreign model that cannot become a package (names file and reason)
 ├── CalibrationError  labelled photos or scores from which no honest table can be made
-    └── UnsupportedRateError  an error rate below what the comparisons at hand can show
-├── ParityError        an exported file that is not the network it came from
-└── DriftError         a smaller file that differs too much from the fp32 one
+│   └── UnsupportedRateError  an error rate below what the comparisons at hand can show
+├── ParityError       an exported file that is not the network it came from
+└── DriftError        a smaller file that differs too much from the fp32 one
 """
 
 
