@@ -143,6 +143,8 @@ def _one_verification(found: Verification) -> str:
 def _quality(evidence: Evidence | None, curve: QualityCurve | None) -> str:
     discards = evidence.discard if evidence else []
     parts = [_one_discard(entry) for entry in discards]
+    if curve is not None and curve.reason:
+        parts.append(f"On {curve.data}: {curve.reason}.")
     if not parts:
         parts = [f"Whether discarding low norms lowers the error: {NOT_MEASURED}."]
     if curve is None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from export import package
 from export.commands_import import importing, say_installed
@@ -18,10 +18,13 @@ models.add_typer(importing, name="import")
 out = Console(highlight=False, soft_wrap=True)
 
 
+_COLUMNS = ("package", "kind", "version", "licence", "commercial", "calibrated", "quality")
+
+
 @models.command("list")
 def list_(data_dir: DataDir = DEFAULT_DATA) -> None:
     """The installed packages, their licences and whether they are calibrated."""
-    table = Table("package", "kind", "version", "licence", "commercial", "calibrated", "quality")
+    table = Table(*(Column(name, overflow="fold") for name in _COLUMNS))
     for path in _installed(data_dir):
         try:
             table.add_row(*(escape(cell) for cell in _row(package.load(path))))

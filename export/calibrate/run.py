@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from export import card, package
 from export import manifest as schema
-from export import package
 from export.calibrate.comparisons import AllPairs, Comparisons, ListedPairs, genuine_pairs
 from export.calibrate.labels import LabelledFeatures
 from export.calibrate.photos import Extraction
@@ -120,13 +120,15 @@ def _enrolled(features: LabelledFeatures, gate: float) -> LabelledFeatures:
 
 
 def write(found: Package, outcome: Outcome) -> Package:
-    """Put the records into the package, in one step."""
-    return package.replace(
-        found,
-        {
-            schema.CALIBRATION: _json(outcome.measured.record),
-            schema.QUALITY: _json(outcome.quality),
-        },
+    """Put the records into the package and write its card anew."""
+    return card.refresh(
+        package.replace(
+            found,
+            {
+                schema.CALIBRATION: _json(outcome.measured.record),
+                schema.QUALITY: _json(outcome.quality),
+            },
+        )
     )
 
 
