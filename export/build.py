@@ -1,46 +1,22 @@
 """A training run becomes a model package: exported, compared, measured, described."""
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-from export import card, drift, evidence, figures, golden, package, parity, precision
+from export import card, drift, golden, package, parity, precision
 from export import manifest as schema
 from export.contract import ARCFACE_112
 from export.drift import BOUNDS, Bounds
 from export.embed import TRAINED_INPUT, Embedder
-from export.evidence import EVIDENCE
-from export.figures import LabelledCrops
+from export.evidence import EVIDENCE, DriftFigures, Precision
 from export.graphs import rewrite_prelu
 from export.importers.networks import About, import_recogniser
 from export.package import Package
-from export.precision import Precision
+from export.proof import Built, Data, drift_figures, prove
 from export.trained import TrainedRun
-from models.data.verification import VerificationSet
-
-
-@dataclass(frozen=True, slots=True)
-class NamedSet:
-    """A verification set and what to call it in the card."""
-
-    name: str
-    pairs: VerificationSet
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """What an export is measured on.
-
-    calibration: crops that int8's ranges come from. unseen: crops of people that were not trained
-    on. sets: verification sets. Without crops only fp32 can be written.
-    """
-
-    calibration: LabelledCrops | None = None
-    unseen: LabelledCrops | None = None
-    sets: Sequence[NamedSet] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +29,6 @@ class Request:
     commercial_use: bool = False
     rewrite_prelu: bool = True
     bounds: Bounds | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """The file to ship, and how it came about."""
-
-    model: bytes
-    prelu_rewritten: int
-    parity: parity.Parity
-    drift: evidence.DriftFigures | None
 
 
 def build_package(
@@ -82,14 +48,14 @@ def build_package(
         bare = import_recogniser(
             Path(directory) / "bare", built.model, about, TRAINED_INPUT, ARCFACE_112
         )
-        proof = _evidence(run, request, data, built, bare).model_dump_json(indent=2).encode()
+        proof = prove(run, bare, built, data).model_dump_json(indent=2).encode()
         proven = package.with_files(bare, Path(directory) / "proven", {EVIDENCE: proof})
         return package.with_files(proven, destination, {schema.CARD: card.render(proven).encode()})
 
 
-def _build(run: TrainedRun, model: bytes, request: Request, data: Data) -> _Built:
+def _build(run: TrainedRun, model: bytes, request: Request, data: Data) -> Built:
     rewritten = 0
-    # The quantiser rewrites by itself, before it takes the ranges.
+    # A quantised PReLU would leave the int8 path, so there is no choice for int8.
     if request.rewrite_prelu or request.precision == "int8":
         graph = onnx.load_model_from_string(model)
         rewritten = rewrite_prelu(graph)
@@ -98,12 +64,12 @@ def _build(run: TrainedRun, model: bytes, request: Request, data: Data) -> _Buil
     same = parity.require(parity.measure(run.backbone, model, patterns))
     parity.require_raw(Embedder(model)(patterns))
     if request.precision == "fp32":
-        return _Built(model, rewritten, same, None)
+        return Built(model, request.precision, rewritten, same, None)
     small, drifted = _shrink(model, request, data)
-    return _Built(small, rewritten, same, drifted)
+    return Built(small, request.precision, rewritten, same, drifted)
 
 
-def _shrink(model: bytes, request: Request, data: Data) -> tuple[bytes, evidence.DriftFigures]:
+def _shrink(model: bytes, request: Request, data: Data) -> tuple[bytes, DriftFigures]:
     test = data.unseen or data.calibration
     if data.calibration is None or test is None:
         raise ValueError(f"{request.precision} needs aligned crops, to measure what it changes")
@@ -114,28 +80,7 @@ def _shrink(model: bytes, request: Request, data: Data) -> tuple[bytes, evidence
         small = precision.to_fp16(model)
     found = drift.measure(Embedder(model), Embedder(small), test.pixels, test.subjects)
     drift.require(found, request.bounds or BOUNDS[request.precision])
-    return small, evidence.drift_figures(found, test.name)
-
-
-def _evidence(
-    run: TrainedRun, request: Request, data: Data, built: _Built, bare: Package
-) -> evidence.Evidence:
-    embed = Embedder(built.model)
-    found = [figures.measure_set(embed, entry.pairs, entry.name) for entry in data.sets]
-    if data.unseen is not None:
-        found.append(figures.measure_crops(embed, data.unseen))
-    manifest = bare.manifest
-    assert isinstance(manifest, schema.RecogniserManifest)  # noqa: S101 (just written as one)
-    return evidence.Evidence(
-        contract_id=manifest.contract_id,
-        precision=request.precision,
-        prelu_rewritten=built.prelu_rewritten,
-        training=evidence.training_run(run),
-        parity=evidence.parity_figures(built.parity),
-        drift=built.drift,
-        verification=[entry.verification for entry in found],
-        discard=[entry.discard for entry in found if entry.discard is not None],
-    )
+    return small, drift_figures(found, test.name)
 
 
 def _about(run: TrainedRun, request: Request) -> About:

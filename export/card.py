@@ -6,8 +6,15 @@ Sections after Mitchell et al., "Model Cards for Model Reporting" (arXiv:1810.03
 from collections.abc import Iterable, Sequence
 
 from export.evidence import EVIDENCE, Discard, DriftFigures, Evidence, Verification
-from export.manifest import Calibration, QualityCurve, RecogniserManifest, parse_record
-from export.package import Package
+from export.manifest import (
+    CARD,
+    MODEL,
+    Calibration,
+    QualityCurve,
+    RecogniserManifest,
+    parse_record,
+)
+from export.package import Package, replace
 
 NOT_MEASURED = "not measured"
 
@@ -38,6 +45,11 @@ def render(package: Package) -> str:
         ("## What it must not be used for", NOT_FOR),
     )
     return "\n".join(f"{title}\n\n{body}\n" for title, body in sections)
+
+
+def refresh(package: Package) -> Package:
+    """The package with its card written again, after a calibration for example."""
+    return replace(package, {CARD: render(package).encode()})
 
 
 def _evidence(package: Package) -> Evidence | None:
@@ -177,7 +189,7 @@ def _calibration(calibration: Calibration | None) -> str:
 
 
 def _file(manifest: RecogniserManifest, evidence: Evidence | None) -> str:
-    size = manifest.files["model.onnx"].size / 1e6
+    size = manifest.files[MODEL].size / 1e6
     text = f"ONNX opset {manifest.opset}, {size:.1f} MB."
     if evidence is None:
         return f"{text} Speed: {NOT_MEASURED}."

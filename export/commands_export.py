@@ -4,19 +4,19 @@ Torch and the training room are imported when the command runs, not before.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from export.build import Data
-    from export.drift import Bounds
-    from export.evidence import Evidence
-    from export.package import Package
-    from export.trained import TrainedRun
+from export.evidence import EVIDENCE, Evidence, Precision
+from export.manifest import MODEL, parse_record
 
-Precision = Literal["fp32", "fp16", "int8"]
+if TYPE_CHECKING:
+    from export.drift import Bounds
+    from export.package import Package
+    from export.proof import Data
+    from export.trained import TrainedRun
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -89,8 +89,8 @@ def _bounds(precision: Precision, min_cosine: float | None) -> "Bounds | None":
 
 def _data(run: "TrainedRun", crops: Path | None, sets: list[Path]) -> "Data":
     """Crops from --crops; else those that the run held out, with training crops to calibrate."""
-    from export.build import Data, NamedSet
     from export.figures import labelled_crops
+    from export.proof import Data, NamedSet
     from models.data.formats import open_source
     from models.data.source import hold_out
     from models.data.verification import open_bin
@@ -116,17 +116,14 @@ def _data(run: "TrainedRun", crops: Path | None, sets: list[Path]) -> "Data":
 
 
 def _say(made: "Package") -> None:
-    from export.evidence import EVIDENCE, Evidence
-    from export.manifest import parse_record
-
     proof = parse_record(Evidence, made.read(EVIDENCE), EVIDENCE)
-    size = made.manifest.files["model.onnx"].size / 1e6
+    size = made.manifest.files[MODEL].size / 1e6
     out.print(f"wrote {made.path}: {proof.precision}, {size:.1f} MB, parity ok")
     for line in _figures(proof):
         out.print(f"  {line}", markup=False)
 
 
-def _figures(proof: "Evidence") -> list[str]:
+def _figures(proof: Evidence) -> list[str]:
     lines = []
     if (drift := proof.drift) is not None:
         lines.append(f"cosine to fp32 {drift.cosine_mean:.5f}, lowest {drift.cosine_min:.5f}")

@@ -11,15 +11,9 @@ from numpy.typing import NDArray
 
 from export.contract import normalise, norms
 from export.embed import Crops, Embed, Features
-from export.errors import PackageError
-from export.precision import Precision
+from export.errors import DriftError
+from export.evidence import Precision
 from models.evaluate import Comparisons, auc, compare_all
-
-
-class DriftError(PackageError):
-    """A smaller file differs too much from the fp32 one; the message lists what and by how much."""
-
-    code = "drift_too_large"
 
 
 @dataclass(frozen=True, slots=True)

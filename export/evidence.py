@@ -3,19 +3,15 @@
 The model card is written from it; a figure that is not here is "not measured" there.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from export.drift import Drift
 from export.manifest import Record, Sha256, Text
-from export.parity import Parity
-from export.precision import Precision
-from export.trained import TrainedRun
 
 EVIDENCE = "evidence.json"
+
+Precision = Literal["fp32", "fp16", "int8"]
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -128,37 +124,3 @@ class Evidence(Record):
     drift: DriftFigures | None
     verification: list[Verification]
     discard: list[Discard]
-
-
-def training_run(run: TrainedRun) -> TrainingRun:
-    """The facts of a run that a card must state."""
-    config, data = run.config, run.provenance["data"]
-    return TrainingRun(
-        recipe=config.recipe,
-        step=run.step,
-        weights=run.weights,
-        backbone=config.backbone.name,
-        backbone_parameters=dict(config.backbone.parameters),
-        loss=config.loss.name,
-        loss_parameters=dict(config.loss.parameters),
-        data=data["name"],
-        data_licence=data["licence"],
-        images=data["images"],
-        identities=data["identities"],
-        fingerprint=data["fingerprint"],
-        software=run.provenance["software"],
-    )
-
-
-def parity_figures(parity: Parity) -> ParityFigures:
-    """The same figures as JSON."""
-    return ParityFigures.model_validate(_listed(asdict(parity)))
-
-
-def drift_figures(drift: Drift, data: str) -> DriftFigures:
-    """The same figures as JSON, and on what."""
-    return DriftFigures(data=data, **asdict(drift))
-
-
-def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}

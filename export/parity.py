@@ -11,7 +11,7 @@ from torch import nn
 
 from export.contract import normalise, norms
 from export.embed import TRAINED_INPUT, Crops, Embedder, Features
-from export.errors import PackageError
+from export.errors import ParityError
 
 BATCHES = (1, 2, 7)
 """One image, the example's two, and a number that nothing inside divides by."""
@@ -20,12 +20,6 @@ MIN_COSINE = 0.99999
 MAX_NORM_ERROR = 1e-4
 TIE = 1e-4
 """Norms closer than this, relatively, have no order."""
-
-
-class ParityError(PackageError):
-    """The exported file differs from the network it came from; the message says how."""
-
-    code = "parity_failed"
 
 
 @dataclass(frozen=True, slots=True)

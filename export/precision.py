@@ -28,7 +28,6 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from export.embed import Crops
 from export.graphs import name_nodes, rewrite_prelu, sort_nodes
 
-Precision = Literal["fp32", "fp16", "int8"]
 Calibrator = Literal["percentile", "minmax"]
 
 PERCENTILE = 99.99

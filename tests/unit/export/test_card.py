@@ -1,5 +1,7 @@
 """The card says what was measured, and "not measured" for the rest."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from export import card, package
-from export.build import Data, Request, build_package
+from export.build import Request, build_package
 from export.contract import ARCFACE_112
 from export.embed import TRAINED_INPUT
 from export.importers.networks import About, import_recogniser
@@ -25,6 +27,7 @@ from export.manifest import (
     Training,
 )
 from export.package import Package
+from export.proof import Data
 from export.trained import TrainedRun
 
 
@@ -105,6 +108,24 @@ def test_thresholds_and_quality_appear_once_they_are_measured(
     assert "| 0.001 | 0.3125 | 5.00 % (4.00 % to 6.00 %) |" in text
     assert "((5.00 − norm) / 0.50)" in text
     assert "Quality scale" not in text
+
+
+def test_a_calibrated_package_gets_a_card_of_its_thresholds(
+    unmeasured: Package, tmp_path: Path
+) -> None:
+    stale = package.with_files(unmeasured, tmp_path / "copy", {"MODEL_CARD.md": b"old"})
+    fresh = card.refresh(stale)
+    assert fresh.read("MODEL_CARD.md").decode() == card.render(stale)
+
+
+def test_writing_a_card_needs_no_torch() -> None:
+    code = "import sys, export.card; sys.exit('torch' in sys.modules or 'models' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_command_is_found_without_importing_torch() -> None:
+    code = "import sys, export.commands_export; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_imported_network_has_a_card_too(model: bytes, tmp_path: Path) -> None:

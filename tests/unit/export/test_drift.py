@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.drift import BOUNDS, Bounds, Drift, DriftError, measure, require
+from export.drift import BOUNDS, Bounds, Drift, measure, require
 from export.embed import Crops, Embed, Features
+from export.errors import DriftError
 
 SUBJECTS = np.repeat(np.arange(30), 4)
 CROPS = np.zeros((120, 2, 2, 3), dtype=np.uint8)

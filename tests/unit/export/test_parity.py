@@ -6,7 +6,7 @@ import pytest
 from onnx import numpy_helper
 
 from export import golden, parity
-from export.parity import ParityError
+from export.errors import ParityError
 from export.trained import TrainedRun
 
 CROPS = golden.inputs(112, count=7)
