@@ -15,8 +15,8 @@ from app.errors import (
 )
 from app.rates.own import OwnRates
 from export.contract import cosine
-from export.manifest import Calibration, OperatingPoint, PairScoring
 from export.rates import aware_similarity, fmr_from_fpir, fpir_from_fmr
+from export.tables import Calibration, OperatingPoint, PairScoring
 
 
 def threshold_at(calibration: Calibration | None, fmr: float) -> VerifyThreshold:
@@ -57,25 +57,45 @@ def identify_at(
 ) -> IdentifyThreshold:
     """The threshold that keeps a stranger's false candidates at `fpir` among `faces` faces.
 
-    The gallery's own strangers decide where they are enough of them; otherwise the package's 1:1
-    table does, by FPIR ≤ 1 − (1 − FMR)^faces. So the threshold rises as the gallery grows. Raises
-    CalibrationMissingError, and RateUnsupportedError where neither supports the rate.
+    From the package's 1:1 table by FPIR ≤ 1 − (1 − FMR)^faces, so that it rises as the gallery
+    grows, or from the gallery's own strangers: the stricter where both speak, the one that does
+    where only one supports the rate. Raises CalibrationMissingError, and RateUnsupportedError
+    where neither does.
     """
-    if own is not None and own.supports(fpir, faces):
-        found = own.threshold(fpir, faces)
-        return IdentifyThreshold(
-            found.value, faces, "gallery", fpir, found.interval, None, own.describe()
-        )
-    known = _known(calibration)
+    if own is None or not own.supports(fpir, faces):
+        return _from_package(_known(calibration), fpir, faces)
+    found = own.threshold(fpir, faces)
+    local = IdentifyThreshold(
+        found.value, faces, "gallery", fpir, found.interval, None, own.describe()
+    )
+    try:
+        return max(_from_package(_known(calibration), fpir, faces), local, key=_strictness)
+    except (CalibrationMissingError, RateUnsupportedError):
+        return local
+
+
+def _strictness(threshold: IdentifyThreshold) -> float:
+    return threshold.value
+
+
+def _from_package(calibration: Calibration, fpir: float, faces: int) -> IdentifyThreshold:
     needed = fmr_from_fpir(fpir, max(faces, 1))
-    point = _point(known, needed)
+    point = _point(calibration, needed)
     if point is None:
         raise _unsupported(
-            known, f"fpir={fpir:g} among {faces:,} faces needs fmr={needed:.2g}, which is", needed
+            calibration,
+            f"fpir={fpir:g} among {faces:,} faces needs fmr={needed:.2g}, which is",
+            needed,
         )
     low, high = (fpir_from_fmr(min(rate, 1 - 1e-12), faces) for rate in point.fmr_interval)
     return IdentifyThreshold(
-        point.threshold, faces, "calibration", fpir, (low, high), point.fmr, known.data.name
+        point.threshold,
+        faces,
+        "calibration",
+        fpir,
+        (low, high),
+        point.fmr,
+        calibration.data.name,
     )
 
 

@@ -1,10 +1,10 @@
-"""`python -m benchmarks [verify | accuracy …]`."""
+"""`python -m benchmarks [verify | accuracy | obtained …]`."""
 
 import sys
 
-from benchmarks import accuracy, verify
+from benchmarks import accuracy, obtained, verify
 
-COMMANDS = {"verify": verify.main, "accuracy": accuracy.main}
+COMMANDS = {"verify": verify.main, "accuracy": accuracy.main, "obtained": obtained.main}
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:] or ["verify"]

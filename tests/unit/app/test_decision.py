@@ -24,7 +24,7 @@ from app.errors import (
     RateUnsupportedError,
 )
 from app.rates.own import OwnRates
-from export.manifest import Calibration, CalibrationData, OperatingPoint, PairScoring
+from export.tables import Calibration, CalibrationData, OperatingPoint, PairScoring
 
 
 @pytest.fixture
@@ -135,13 +135,23 @@ def test_a_gallery_too_large_for_the_data_is_refused_with_what_it_needs(
         decision.identify_at(calibration, 0.01, 100_000)
 
 
-def test_the_gallerys_own_strangers_go_before_the_package(calibration: Calibration) -> None:
-    own = OwnRates(np.linspace(0, 0.6, 1000, dtype=np.float32), faces=100_000, subjects=100_000)
-    found = decision.identify_at(calibration, 0.01, 100_000, own)
+def test_the_gallerys_own_strangers_and_the_package_are_held_to_the_stricter(
+    calibration: Calibration,
+) -> None:
+    alike = OwnRates(np.linspace(0, 0.6, 1000, dtype=np.float32), faces=100, subjects=100)
+    found = decision.identify_at(calibration, 0.01, 100, alike)
     assert found.source == "gallery"
     assert found.value == pytest.approx(0.594, abs=2e-3)
-    few = replace(own, top_M=own.top_M[:50])
+    distinct = replace(alike, top_M=alike.top_M / 2)
+    assert decision.identify_at(calibration, 0.01, 100, distinct).source == "calibration"
+    few = replace(alike, top_M=alike.top_M[-50:])
     assert decision.identify_at(calibration, 0.01, 100, few).source == "calibration"
+
+
+def test_a_large_gallery_stands_on_its_own_strangers(calibration: Calibration) -> None:
+    own = OwnRates(np.linspace(0, 0.6, 1000, dtype=np.float32), faces=100_000, subjects=100_000)
+    assert decision.identify_at(calibration, 0.01, 100_000, own).source == "gallery"
+    assert decision.identify_at(None, 0.01, 100_000, own).source == "gallery"
 
 
 def test_one_to_one_and_one_to_many_thresholds_are_different_types() -> None:
