@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.contract import normalise, norms
-from export.embed import Crops, Embedder, Features
+from export.embed import Crops, Embed, Features
 from export.errors import PackageError
 from export.precision import Precision
 from models.evaluate import Comparisons, auc, compare_all
@@ -61,7 +61,7 @@ BOUNDS: Mapping[Precision, Bounds] = {
 }
 
 
-def measure(before: Embedder, after: Embedder, crops_NHWC: Crops, subject_N: NDArray[np.int64]) -> Drift:
+def measure(before: Embed, after: Embed, crops_NHWC: Crops, subject_N: NDArray[np.int64]) -> Drift:
     """Compare two files on labelled, aligned crops, uint8 RGB (N, H, W, 3).
 
     Raises ValueError where the crops hold no two of one person, or only one person.
@@ -121,5 +121,5 @@ def _balanced_accuracy(pairs: Comparisons) -> float:
 
 def _rank_correlation(a_N: Features, b_N: Features) -> float:
     """Spearman's ρ; norms hardly tie, so ties are not averaged."""
-    ranks = [np.argsort(np.argsort(values, kind="stable")) for values in (a_N, b_N)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    a_ranks, b_ranks = (np.argsort(np.argsort(values, kind="stable")) for values in (a_N, b_N))
+    return float(np.corrcoef(a_ranks, b_ranks)[0, 1])

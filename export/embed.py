@@ -3,6 +3,8 @@
 Shapes: N images, D feature dimensions.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,9 @@ from export.contract import Preprocessing
 
 Crops = NDArray[np.uint8]
 Features = NDArray[np.float32]
+
+Embed = Callable[[Crops], Features]
+"""Aligned crops, uint8 RGB (N, H, W, 3), to raw features (N, D)."""
 
 TRAINED_INPUT = Preprocessing("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
 """What every backbone here is trained on: RGB in [−1, 1]."""
@@ -30,10 +35,7 @@ class Embedder:
         """Raw features (N, D) of aligned RGB crops, uint8 (N, H, W, 3)."""
         starts = range(0, len(crops_NHWC), self._batch)
         return np.concatenate(
-            [
-                self.tensor(self._preprocessing(crops_NHWC[at : at + self._batch]))
-                for at in starts
-            ]
+            [self.tensor(self._preprocessing(crops_NHWC[at : at + self._batch])) for at in starts]
         )
 
     def tensor(self, tensor_NCHW: NDArray[np.float32]) -> Features:

@@ -31,7 +31,9 @@ def rewrite_prelu(model: onnx.ModelProto) -> int:
     relu(z) + s / (1 − s)·z. A PReLU whose number of channels is unknown stays.
     """
     graph = _Graph(model)
-    rewritten = [_rewritten(graph, node) if node.op_type == "PRelu" else None for node in graph.nodes]
+    rewritten = [
+        _rewritten(graph, node) if node.op_type == "PRelu" else None for node in graph.nodes
+    ]
     pairs = zip(graph.nodes, rewritten, strict=True)
     nodes = [new for node, instead in pairs for new in (instead or [node])]
     del model.graph.node[:]

@@ -49,7 +49,7 @@ def to_onnx(backbone: nn.Module, side: int = 112) -> bytes:
     forget_origin(model)
     name_nodes(model)
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def forget_origin(model: onnx.ModelProto) -> None:

@@ -50,9 +50,7 @@ def measure(backbone: nn.Module, model: bytes, crops_NHWC: Crops) -> Parity:
     tensor_NCHW = TRAINED_INPUT(crops_NHWC[: max(BATCHES)])
     expected_ND = _features(backbone, torch.from_numpy(tensor_NCHW))
     found = [embedder.tensor(tensor_NCHW[:size]) for size in BATCHES]
-    return _compare(
-        np.concatenate([expected_ND[:size] for size in BATCHES]), np.concatenate(found)
-    )
+    return _compare(np.concatenate([expected_ND[:size] for size in BATCHES]), np.concatenate(found))
 
 
 def require(parity: Parity) -> Parity:

@@ -45,7 +45,7 @@ def to_fp16(model: bytes) -> bytes:
         warnings.simplefilter("ignore", UserWarning)
         half: onnx.ModelProto = convert_float_to_float16(graph, keep_io_types=True)
     sort_nodes(half)  # the converter puts its first cast after its readers
-    return half.SerializeToString()
+    return bytes(half.SerializeToString())
 
 
 def to_int8(
