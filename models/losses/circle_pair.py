@@ -39,14 +39,11 @@ class CirclePair(MarginLoss):
     def per_sample(self, scores: Scores, logits_BK: Tensor) -> Tensor:
         same_BB = scores.labels[:, None] == scores.labels[None, :]
         positive_BB = same_BB & ~torch.eye(len(same_BB), dtype=torch.bool, device=same_BB.device)
-        valid_B = _valid(scores.labels)
         similarity_BB = cosines(scores.features, scores.features)
         pulls_BB = -positive_logits(similarity_BB, self.margin, self.gamma)
         pushes_BB = negative_logits(similarity_BB, self.margin, self.gamma)
-        total_B = _log_sum_exp(pulls_BB, positive_BB, valid_B)
-        total_B = total_B + _log_sum_exp(pushes_BB, ~same_BB, valid_B)
-        losses_B = torch.logaddexp(total_B, torch.zeros_like(total_B))
-        return torch.where(valid_B, losses_B, 0.0)
+        total_B = _log_sum_exp(pulls_BB, positive_BB) + _log_sum_exp(pushes_BB, ~same_BB)
+        return torch.logaddexp(total_B, torch.zeros_like(total_B))
 
     def mean(self, scores: Scores, per_sample_B: Tensor) -> Tensor:
         return per_sample_B.sum() / _valid(scores.labels).sum().clamp_min(1)
@@ -65,10 +62,13 @@ def _valid(labels_B: Tensor) -> Tensor:
     return (same_B > 1) & (same_B < len(labels_B))
 
 
-def _log_sum_exp(values_BB: Tensor, keep_BB: Tensor, valid_B: Tensor) -> Tensor:
-    """log Σ exp over the kept entries; invalid rows hold nothing to keep and must not reach it."""
-    kept_BB = values_BB.masked_fill(~keep_BB, -torch.inf)
-    return torch.where(valid_B[:, None], kept_BB, 0.0).logsumexp(1)
+def _log_sum_exp(values_BB: Tensor, keep_BB: Tensor) -> Tensor:
+    """log Σ exp over the kept entries; so low where there are none that the anchor's loss is 0.
+
+    Not −∞, whose gradient would be NaN.
+    """
+    nothing = torch.finfo(values_BB.dtype).min / 4
+    return values_BB.masked_fill(~keep_BB, nothing).logsumexp(1)
 
 
 preset("circle_pair_reid", loss="circle_pair", source="Circle loss, re-identification", gamma=128.0)

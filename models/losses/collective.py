@@ -27,7 +27,7 @@ def gather_rows(rows_N: Tensor, group: Group = None) -> Tensor:
     if ranks == 1:
         return rows_N
     gathered = rows_N.new_empty((ranks * rows_N.shape[0], *rows_N.shape[1:]))
-    dist.all_gather_into_tensor(gathered, rows_N.detach().contiguous(), group=group)
+    dist.all_gather(list(gathered.chunk(ranks)), rows_N.detach().contiguous(), group=group)
     return gathered
 
 
@@ -82,7 +82,7 @@ class _GatherFeatures(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: _GroupCtx, *grads: Tensor) -> tuple[Tensor, None]:
-        total = grads[0].clone()
+        total = grads[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, dist.ReduceOp.SUM, group=ctx.group)
         ranks = world_size(ctx.group)
         return total.chunk(ranks)[rank_of(ctx.group)] * ranks, None

@@ -53,8 +53,7 @@ class CurricularFace(MarginLoss):
         margins_B = torch.full_like(scores.targets, self.margin)
         threshold_B = add_angle(scores.targets.detach(), margins_B, "none")
         cosines_BK = scores.values
-        maturity = self.t.to(cosines_BK.dtype, copy=True)  # the buffer may move before backward
-        harder_BK = cosines_BK * (maturity + cosines_BK)
+        harder_BK = cosines_BK * (self.t.to(cosines_BK.dtype) + cosines_BK)
         negatives_BK = torch.where(cosines_BK > threshold_B[:, None], harder_BK, cosines_BK)
         targets_B = add_angle(scores.targets, margins_B, self.beyond_pi)
         return self.scale * put_targets(negatives_BK, scores.labels, targets_B)

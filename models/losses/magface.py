@@ -30,7 +30,10 @@ class MagFace(MarginLoss):
     The growing margin pushes lengths down, least for samples near their class; the penalty
     g(a) = 1/a + a/u_a², which falls up to u_a, pushes them up. Where they balance, length orders
     quality. `beyond_pi="easy"`, the original's default, takes the margin away past 90°, so there
-    only g acts and the *worst* samples grow the longest: hence `hard` here.
+    only g acts and the *worst* samples grow the longest: hence `hard` here. No form orders every
+    angle: past 60° the best length climbs again, since sin(θ + m) vanishes at π. With the defaults
+    and 85 742 orthogonal classes it is 12 at 60°, 56 at 145° and 13 from 155° (`monotone`: 12, 63,
+    then 36 falling to 20).
 
     Outside [l_a, u_a] neither m nor g has a gradient, as in the original. With `free_penalty` g
     goes on there (below l_a along its tangent), so that short features can grow into the range;

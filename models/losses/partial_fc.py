@@ -30,7 +30,8 @@ class PartialFC(nn.Module):
     Each rank holds an equal range of the classes and sees the features of all ranks, so ranks
     must bring equally many (`drop_last`). A training step uses every class that the batch names
     and random others, up to `rate` of the range; evaluation uses all. Rows that were not drawn
-    get a zero gradient. With rate 1 this is the plain loss, computed across ranks.
+    get a zero gradient (momentum and weight decay still move them). With rate 1 this is the plain
+    loss, computed across ranks.
 
     The result's `loss` is the mean over the batch of all ranks and the same on each; its `logits`
     are (B of all ranks, classes drawn here) and `per_sample` has a row for each of all ranks.
