@@ -94,11 +94,12 @@ def error_versus_discard(
         raise ValueError("a quality is not finite")
     whole = threshold_at_fmr(comparisons.impostor, fmr, support)
     if threshold == "fixed":
-        return _fixed(comparisons.genuine, quality_P[comparisons.mated], whole)
+        return discard_curve(comparisons.genuine, quality_P[comparisons.mated], whole)
     return _per_step(comparisons, quality_P, fmr, support)
 
 
-def _fixed(genuine: Scores, quality: Scores, threshold: float) -> DiscardCurve:
+def discard_curve(genuine: Scores, quality: Scores, threshold: float) -> DiscardCurve:
+    """The curve of mated comparisons at a threshold set elsewhere; `quality` is each pair's."""
     order = np.argsort(quality, kind="stable")
     error = genuine[order] < threshold
     left = np.cumsum(error[::-1])[::-1]

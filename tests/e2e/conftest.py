@@ -23,9 +23,17 @@ def api(data_dir: Path) -> Iterator[httpx.Client]:
 def tiny_face(faces: Faces) -> bytes:
     """A photo whose only face is found, and is some twenty pixels wide."""
     photo = PIL.Image.open(io.BytesIO(faces.portrait))
-    photo.thumbnail((60, 60))
+    photo.thumbnail((32, 32))
     canvas = PIL.Image.new("RGB", (160, 160), (128, 128, 128))
     canvas.paste(photo, (50, 50))
     buffer = io.BytesIO()
     canvas.save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def three_people(faces: Faces) -> bytes:
+    """The left part of the group, 700×600: the largest face is not the one in the middle."""
+    buffer = io.BytesIO()
+    PIL.Image.open(io.BytesIO(faces.group)).crop((0, 0, 700, 600)).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
