@@ -31,7 +31,7 @@ def run_study(assets: Path, results: Path, deadline: float) -> None:
         record = {"key": key, **work()}
         record["cpu_seconds"] = round(time.process_time() - before, 1)
         cache.append(results, record)
-        print(key, record["cpu_seconds"], "s", flush=True)  # noqa: T201
+        print(key, record["cpu_seconds"], "s", flush=True)
 
 
 def jobs(study: StudyImages, pairs: Pairs) -> Iterator[Job]:

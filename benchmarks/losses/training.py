@@ -58,7 +58,9 @@ def build_learner(run: Run, classes: int, steps: int) -> Learner:
     config = describe(run, steps)
     backbone = small_backbone(cast(NormHead, config.backbone.parameters["norm_head"]))
     schedule = Schedule(config.schedule, steps_per_epoch=steps)
-    return Learner(config, backbone, build_loss(run, classes), schedule, World(0, 1, torch.device("cpu")))
+    return Learner(
+        config, backbone, build_loss(run, classes), schedule, World(0, 1, torch.device("cpu"))
+    )
 
 
 def describe(run: Run, steps: int) -> TrainingConfig:
