@@ -1,5 +1,6 @@
 """The ranks of a run: one process without torchrun, as many as it starts with it."""
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,9 @@ def join_world(system: SystemConfig) -> Iterator[World]:
         yield World(distributed.get_rank(), num_ranks, device)
     finally:
         distributed.destroy_process_group()
+        # Gloo's threads die with the last reference to their group. One that reference cycles keep
+        # until the interpreter goes takes it down with it (PyTorch pull request 179291).
+        gc.collect()
 
 
 def _device(wanted: str, local_rank: int) -> torch.device:
