@@ -46,7 +46,12 @@ def build_package(
     with tempfile.TemporaryDirectory(dir=destination.parent) as directory:
         about = _about(run, request)
         bare = import_recogniser(
-            Path(directory) / "bare", built.model, about, TRAINED_INPUT, ARCFACE_112
+            Path(directory) / "bare",
+            built.model,
+            about,
+            TRAINED_INPUT,
+            ARCFACE_112,
+            keep_prelu=True,  # what is to be rewritten has been
         )
         proof = prove(run, bare, built, data).model_dump_json(indent=2).encode()
         proven = package.with_files(bare, Path(directory) / "proven", {EVIDENCE: proof})

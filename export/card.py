@@ -6,9 +6,15 @@ Sections after Mitchell et al., "Model Cards for Model Reporting" (arXiv:1810.03
 from collections.abc import Iterable, Sequence
 
 from export.evidence import EVIDENCE, Discard, DriftFigures, Evidence, Verification
-from export.manifest import CARD, MODEL, RecogniserManifest, parse_record
+from export.manifest import (
+    CARD,
+    MODEL,
+    Calibration,
+    QualityCurve,
+    RecogniserManifest,
+    parse_record,
+)
 from export.package import Package, replace
-from export.tables import Calibration, QualityCurve
 
 NOT_MEASURED = "not measured"
 
@@ -137,6 +143,8 @@ def _one_verification(found: Verification) -> str:
 def _quality(evidence: Evidence | None, curve: QualityCurve | None) -> str:
     discards = evidence.discard if evidence else []
     parts = [_one_discard(entry) for entry in discards]
+    if curve is not None and curve.reason:
+        parts.append(f"On {curve.data}: {curve.reason}.")
     if not parts:
         parts = [f"Whether discarding low norms lowers the error: {NOT_MEASURED}."]
     if curve is None:

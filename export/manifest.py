@@ -1,27 +1,77 @@
-"""Schemas of a model package's JSON files. Unknown keys, NaN and impossible values are refused."""
+"""Schemas of a model package's JSON files. Unknown keys, NaN and impossible values are refused.
 
-import json
+The tables of what was measured are in `export.tables`, how all are read in `export.record`; both
+can be reached from here.
+"""
+
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, TypeAdapter, field_validator, model_validator
 
 from export import contract
-from export.errors import ManifestError
+from export.record import Record, RecordT, Sha256, Slug, Text, parse, parse_record
+from export.tables import (
+    Calibration,
+    CalibrationData,
+    CurvePoint,
+    DiscardCurve,
+    DiscardEvidence,
+    DiscardPoint,
+    Disparity,
+    GroupPoint,
+    GroupRates,
+    OperatingPoint,
+    PairScoring,
+    QualityCurve,
+    QualityGates,
+    ScoreHistogram,
+    UnsupportedRate,
+)
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+__all__ = [
+    "CALIBRATION",
+    "CARD",
+    "GOLDEN",
+    "MANIFEST",
+    "MODEL",
+    "QUALITY",
+    "Calibration",
+    "CalibrationData",
+    "CurvePoint",
+    "DetectorManifest",
+    "DiscardCurve",
+    "DiscardEvidence",
+    "DiscardPoint",
+    "Disparity",
+    "FileEntry",
+    "GroupPoint",
+    "GroupRates",
+    "InputSpec",
+    "Licence",
+    "Manifest",
+    "OperatingPoint",
+    "PairScoring",
+    "QualityCurve",
+    "QualityGates",
+    "RecogniserManifest",
+    "Record",
+    "RecordT",
+    "ScoreHistogram",
+    "Sha256",
+    "Slug",
+    "Template",
+    "Text",
+    "Training",
+    "Triple",
+    "UnsupportedRate",
+    "is_plain",
+    "parse",
+    "parse_manifest",
+    "parse_record",
+]
+
 Triple = tuple[float, float, float]
 
 MANIFEST = "manifest.json"
@@ -30,12 +80,6 @@ CALIBRATION = "calibration.json"
 QUALITY = "quality.json"
 GOLDEN = "golden.npz"
 CARD = "MODEL_CARD.md"
-
-
-class Record(BaseModel):
-    """Base of every schema here: immutable, no unknown keys, no NaN or infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FileEntry(Record):
@@ -177,43 +221,3 @@ _MANIFEST: TypeAdapter[RecogniserManifest | DetectorManifest] = TypeAdapter(Mani
 def parse_manifest(text: bytes, where: str) -> RecogniserManifest | DetectorManifest:
     """A manifest from JSON bytes; ManifestError names `where` and the field."""
     return parse(_MANIFEST, text, where)
-
-
-Parsed = TypeVar("Parsed")
-RecordT = TypeVar("RecordT", bound=Record)
-
-
-def parse_record(kind: type[RecordT], text: bytes, where: str) -> RecordT:
-    """A calibration or quality file from JSON bytes; ManifestError names `where` and the field."""
-    return parse(TypeAdapter(kind), text, where)
-
-
-def parse(schema: TypeAdapter[Parsed], text: bytes, where: str) -> Parsed:
-    """A value of `schema` from JSON bytes; ManifestError names `where` and the field.
-
-    Strict: no strings for numbers, and no key twice (readers disagree on which one counts).
-    """
-    try:
-        parsed = schema.validate_json(text, strict=True)
-    except ValidationError as error:
-        raise ManifestError(_explain(error, where)) from error
-    try:
-        json.loads(text, object_pairs_hook=_without_doubles)
-    except KeyError as error:
-        raise ManifestError(f"{where}: {error.args[0]}: stands there twice") from error
-    return parsed
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise KeyError(key)
-        found[key] = value
-    return found
-
-
-def _explain(error: ValidationError, where: str) -> str:
-    first: dict[str, Any] = dict(error.errors(include_url=False)[0])
-    field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-    return f"{where}: {field}: {first['msg']}"

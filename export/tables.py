@@ -1,11 +1,11 @@
-"""Schemas of what was measured on a package: calibration.json and quality.json."""
+"""Schemas of what was measured of a recogniser: its 1:1 table, its rates and its norm's curve."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from export.manifest import Record, Slug, Text
+from export.record import Record, Slug, Text
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Target = Annotated[float, Field(gt=0, lt=1)]
@@ -137,13 +137,13 @@ class Calibration(Record):
     data: CalibrationData
     interval: Text
     points: Annotated[list[OperatingPoint], Field(min_length=1, max_length=64)]
-    unsupported: tuple[UnsupportedRate, ...] = ()
+    unsupported: list[UnsupportedRate] = Field(default_factory=list)
     equal_error_rate: Rate | None = None
-    curve: Annotated[tuple[CurvePoint, ...], Field(max_length=512)] = ()
+    curve: list[CurvePoint] = Field(default_factory=list, max_length=512)
     histogram: ScoreHistogram | None = None
     scoring: PairScoring | None = None
-    groups: tuple[GroupRates, ...] = ()
-    disparities: tuple[Disparity, ...] = ()
+    groups: list[GroupRates] = Field(default_factory=list)
+    disparities: list[Disparity] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _stricter_rates_have_higher_thresholds(self) -> Self:
@@ -226,5 +226,5 @@ class QualityCurve(Record):
     data: Text
     images: Annotated[int, Field(ge=1)]
     reason: Text | None = None
-    evidence: tuple[DiscardEvidence, ...] = ()
+    evidence: list[DiscardEvidence] = Field(default_factory=list)
     scoring: PairScoring | None = None

@@ -67,7 +67,7 @@ def prepare(
     min_face: Annotated[float, typer.Option(help="Shorter side of a face, in pixels.")] = 32,
     template: Annotated[str, typer.Option(help=f"One of {', '.join(TEMPLATES)}.")] = "arcface-112",
 ) -> None:
-    """Find, align and crop the face of every photo PHOTOS/PERSON/FILE into CROPS/PERSON/FILE.jpg.png.
+    """Find, align and crop the face of every photo PHOTOS/PERSON/FILE into CROPS/PERSON/FILE.png.
 
     Run it again to go on where it stopped; photos that were seen are not looked at again.
     """
