@@ -15,8 +15,8 @@ from app.errors import (
 )
 from app.rates.own import OwnRates
 from export.contract import cosine
-from export.manifest import Calibration, OperatingPoint, PairScoring
 from export.rates import aware_similarity, fmr_from_fpir, fpir_from_fmr
+from export.tables import Calibration, OperatingPoint, PairScoring
 
 
 def threshold_at(calibration: Calibration | None, fmr: float) -> VerifyThreshold:

@@ -24,8 +24,8 @@ from app.vision.limits import ImageLimits
 from app.vision.quality import QualityJudge, Stage
 from export import package
 from export.errors import PackageError
-from export.manifest import Calibration, QualityCurve
 from export.package import Manifest, Package
+from export.tables import Calibration, QualityCurve
 
 Pair = tuple[bytes, bytes]
 

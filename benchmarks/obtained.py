@@ -24,7 +24,7 @@ from export.calibrate.labels import LabelledFeatures
 from export.calibrate.subjects import by_subject
 from export.calibrate.table import TARGETS as EVERY_TARGET
 from export.calibrate.table import Plan, calibrate
-from export.manifest import Calibration
+from export.tables import Calibration
 
 TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 SIZES = (10, 100, 1000)

@@ -6,15 +6,9 @@ Sections after Mitchell et al., "Model Cards for Model Reporting" (arXiv:1810.03
 from collections.abc import Iterable, Sequence
 
 from export.evidence import EVIDENCE, Discard, DriftFigures, Evidence, Verification
-from export.manifest import (
-    CARD,
-    MODEL,
-    Calibration,
-    QualityCurve,
-    RecogniserManifest,
-    parse_record,
-)
+from export.manifest import CARD, MODEL, RecogniserManifest, parse_record
 from export.package import Package, replace
+from export.tables import Calibration, QualityCurve
 
 NOT_MEASURED = "not measured"
 

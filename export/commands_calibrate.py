@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from export import manifest as schema
 from export import package
+from export import tables as schema
 from export.calibrate import labels
 from export.calibrate.given import (
     DEFAULT_DETECTOR,

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import manifest as schema
+from export import tables
 from export.errors import IntegrityError, ManifestError
 
 _MAX_MANIFEST = 1024 * 1024
@@ -58,13 +59,13 @@ class Package:
         except (zipfile.BadZipFile, zlib.error, ValueError, OSError) as error:
             raise IntegrityError(f"{self.path / schema.GOLDEN}: unreadable: {error}") from error
 
-    def calibration(self) -> schema.Calibration | None:
+    def calibration(self) -> tables.Calibration | None:
         """The 1:1 table, or None where nobody has calibrated the package yet."""
-        return self._table(schema.CALIBRATION, schema.Calibration)
+        return self._table(schema.CALIBRATION, tables.Calibration)
 
-    def quality(self) -> schema.QualityCurve | None:
+    def quality(self) -> tables.QualityCurve | None:
         """The norm's curve and gates, or None where they were not measured."""
-        return self._table(schema.QUALITY, schema.QualityCurve)
+        return self._table(schema.QUALITY, tables.QualityCurve)
 
     def _table(self, name: str, kind: type[schema.RecordT]) -> schema.RecordT | None:
         if name not in self.manifest.files:

@@ -1,4 +1,4 @@
-"""Schemas of what was measured of a recogniser: its 1:1 table, its rates and its norm's curve."""
+"""Schemas of what was measured on a package: calibration.json and quality.json."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -137,13 +137,13 @@ class Calibration(Record):
     data: CalibrationData
     interval: Text
     points: Annotated[list[OperatingPoint], Field(min_length=1, max_length=64)]
-    unsupported: list[UnsupportedRate] = Field(default_factory=list)
+    unsupported: tuple[UnsupportedRate, ...] = ()
     equal_error_rate: Rate | None = None
-    curve: list[CurvePoint] = Field(default_factory=list, max_length=512)
+    curve: Annotated[tuple[CurvePoint, ...], Field(max_length=512)] = ()
     histogram: ScoreHistogram | None = None
     scoring: PairScoring | None = None
-    groups: list[GroupRates] = Field(default_factory=list)
-    disparities: list[Disparity] = Field(default_factory=list)
+    groups: tuple[GroupRates, ...] = ()
+    disparities: tuple[Disparity, ...] = ()
 
     @model_validator(mode="after")
     def _stricter_rates_have_higher_thresholds(self) -> Self:
@@ -226,5 +226,5 @@ class QualityCurve(Record):
     data: Text
     images: Annotated[int, Field(ge=1)]
     reason: Text | None = None
-    evidence: list[DiscardEvidence] = Field(default_factory=list)
+    evidence: tuple[DiscardEvidence, ...] = ()
     scoring: PairScoring | None = None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.domain import Embedding, Face, Image, Quality, Reason
 from app.vision.measures import exposure, sharpness, turn
-from export.manifest import QualityCurve
+from export.tables import QualityCurve
 
 Stage = Literal["enrol", "query"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export import card, package
+from export import card, package, tables
 from export import manifest as schema
 from export.calibrate.comparisons import AllPairs, Comparisons, ListedPairs, genuine_pairs
 from export.calibrate.labels import LabelledFeatures
@@ -28,7 +28,7 @@ class Outcome:
     """What a calibration came to, and the features it rests on (after a gate, if one was used)."""
 
     measured: Measured
-    quality: schema.QualityCurve
+    quality: tables.QualityCurve
     features: LabelledFeatures
     compared: Comparisons
 
@@ -86,8 +86,8 @@ def run(
 
 
 def _scoring(
-    features: LabelledFeatures, record: schema.Calibration, quality: schema.QualityCurve
-) -> schema.PairScoring | None:
+    features: LabelledFeatures, record: tables.Calibration, quality: tables.QualityCurve
+) -> tables.PairScoring | None:
     """A fit of quality-aware scoring, where there is a quality and enough people to judge it."""
     if quality.basis == "none":
         return None
@@ -102,13 +102,13 @@ def _scoring(
 def _aware(
     compared: Comparisons,
     features: LabelledFeatures,
-    quality: schema.QualityCurve,
-    scoring: schema.PairScoring,
+    quality: tables.QualityCurve,
+    scoring: tables.PairScoring,
 ) -> AwarePairs:
     return AwarePairs(compared, _unit_quality(features, quality), scoring.slope, scoring.offset)
 
 
-def _unit_quality(features: LabelledFeatures, quality: schema.QualityCurve) -> NDArray[np.float32]:
+def _unit_quality(features: LabelledFeatures, quality: tables.QualityCurve) -> NDArray[np.float32]:
     curve = Curve(quality.centre, quality.width)
     return (curve(features.norms()) / 100).astype(np.float32)
 

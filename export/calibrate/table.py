@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from export import manifest as schema
+from export import tables as schema
 from export.calibrate.comparisons import AllPairs, Comparisons
 from export.calibrate.counts import ScoreCounts, count, require
 from export.calibrate.groups import disparities, group_rates

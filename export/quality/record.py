@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export import manifest as schema
+from export import tables as schema
 from export.calibrate.comparisons import AllPairs, genuine_pairs
 from export.calibrate.labels import LabelledFeatures
 from export.errors import CalibrationError

@@ -24,7 +24,7 @@ from app.errors import (
     RateUnsupportedError,
 )
 from app.rates.own import OwnRates
-from export.manifest import Calibration, CalibrationData, OperatingPoint, PairScoring
+from export.tables import Calibration, CalibrationData, OperatingPoint, PairScoring
 
 
 @pytest.fixture

@@ -14,20 +14,10 @@ from export.build import Request, build_package
 from export.contract import ARCFACE_112
 from export.embed import TRAINED_INPUT
 from export.importers.networks import About, import_recogniser
-from export.manifest import (
-    CALIBRATION,
-    QUALITY,
-    Calibration,
-    CalibrationData,
-    Licence,
-    OperatingPoint,
-    QualityCurve,
-    QualityGates,
-    RecogniserManifest,
-    Training,
-)
+from export.manifest import CALIBRATION, QUALITY, Licence, RecogniserManifest, Training
 from export.package import Package
 from export.proof import Data
+from export.tables import Calibration, CalibrationData, OperatingPoint, QualityCurve, QualityGates
 from export.trained import TrainedRun
 
 

@@ -13,7 +13,8 @@ from export import manifest as schema
 from export import package
 from export.contract import ARCFACE_112
 from export.errors import ManifestError
-from export.manifest import Calibration, DetectorManifest, QualityCurve, RecogniserManifest
+from export.manifest import DetectorManifest, RecogniserManifest
+from export.tables import Calibration, QualityCurve
 from tests.unit.export import samples
 
 Json = dict[str, Any]

@@ -77,7 +77,7 @@ def test_verify_says_what_is_sound_and_what_is_not(run: Run, tiny: Path, data: P
     samples.write(data / "packages" / "other")
     ran = run("models", "verify")
     assert ran.status == 0
-    assert ran.out.split() == ["ok", "other:", "2", "files", "ok", "tiny:", "2", "files"]
+    assert ran.out.split() == ["ok", "other:", "2", "files", "ok", "tiny:", "3", "files"]
     damaged = bytearray((tiny / MODEL).read_bytes())
     damaged[100] ^= 1
     (tiny / MODEL).write_bytes(damaged)

@@ -7,6 +7,7 @@ import PIL.Image
 import pytest
 
 from export import manifest as schema
+from export import tables
 from export.calibrate.run import Outcome
 from export.report.page import Content, render
 from export.report.svg import Axis, Chart, decades, percents
@@ -90,5 +91,5 @@ def test_a_step_function_holds_until_the_next_point() -> None:
 
 def test_the_record_reads_back_from_its_json(outcome: Outcome) -> None:
     text = outcome.quality.model_dump_json().encode()
-    assert schema.parse_record(schema.QualityCurve, text, "quality") == outcome.quality
+    assert schema.parse_record(tables.QualityCurve, text, "quality") == outcome.quality
     assert outcome.measured.record.measured <= datetime.now(UTC)

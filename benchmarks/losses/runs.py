@@ -1,0 +1,64 @@
+"""Which networks the study trains: every registered loss, and the controls of its norm."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from models import losses
+from models.losses import Annealing
+from models.losses.registry import Parameter
+
+SEEDS = (0, 1, 2)
+SCALE = 32.0
+"""Of every loss that normalises features: 64, made for 10⁵ classes, only stiffens 10²."""
+
+SOON = Annealing(base=100.0, gamma=0.12, power=1.0, floor=5.0)
+"""λ of L- and A-Softmax at its floor after 158 steps: the published schedules want 10⁴."""
+
+PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
+    "l_softmax": {"anneal": SOON},
+    "a_softmax": {"anneal": SOON},
+    "circle": {"gamma": 64.0},
+    "circle_pair": {"gamma": 80.0, "margin": 0.4},
+    "adaface": {"t_alpha": 0.05},
+}
+"""What departs from a loss's defaults, besides the scale: the runs are a few hundred steps long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One network to train. `varied` says whether training sees images of lowered quality."""
+
+    name: str
+    loss: str
+    seed: int
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    norm_head: str = ""
+    varied: bool = True
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}/{self.seed}"
+
+
+def all_runs() -> Iterator[Run]:
+    """Every loss with the first seed, then with the second, …: a run cut short compares all."""
+    for seed in SEEDS:
+        yield from (Run(name, name, seed, parameters_of(name)) for name in losses.names())
+        yield from controls(seed)
+
+
+def controls(seed: int) -> tuple[Run, ...]:
+    """What must be worse, if MagFace's norm is what makes the difference."""
+    arcface, magface = parameters_of("arcface"), parameters_of("magface")
+    return (
+        Run("arcface, free BN", "arcface", seed, arcface, norm_head="free_bn"),
+        Run("magface, λ_g = 0", "magface", seed, {**magface, "lambda_g": 0.0}),
+        Run("magface, easy margin", "magface_repo", seed, magface),
+        Run("magface, clean training", "magface", seed, magface, varied=False),
+        Run("arcface, clean training", "arcface", seed, arcface, varied=False),
+    )
+
+
+def parameters_of(name: str) -> Mapping[str, Parameter]:
+    scale: dict[str, Parameter] = {"scale": SCALE} if "scale" in losses.entry(name).defaults else {}
+    return {**scale, **PARAMETERS.get(name, {})}
