@@ -1,10 +1,18 @@
-"""`python -m benchmarks [verify | accuracy …]`."""
+"""`python -m benchmarks [verify | accuracy | losses …]`."""
 
 import sys
 
 from benchmarks import accuracy, verify
 
-COMMANDS = {"verify": verify.main, "accuracy": accuracy.main}
+
+def losses(arguments: list[str]) -> None:
+    """Imported when asked for: it needs torch, which the service's benchmarks do not."""
+    from benchmarks.losses.command import main
+
+    main(arguments)
+
+
+COMMANDS = {"verify": verify.main, "accuracy": accuracy.main, "losses": losses}
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:] or ["verify"]

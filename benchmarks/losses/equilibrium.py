@@ -1,0 +1,27 @@
+"""Where MagFace wants a sample's length to settle, by the sample's angle to its class.
+
+For one free length and the other classes at 90°, the minimum of the loss over [l_a, u_a].
+"""
+
+import torch
+from torch import Tensor
+
+from models.losses.angular import add_angle
+from models.losses.magface import MagFace
+
+ANGLES = (10, 20, 30, 40, 45, 50, 60, 70, 80, 90, 100, 120)
+
+
+def best_lengths(
+    loss: MagFace, degrees: tuple[int, ...] = ANGLES, points: int = 2001
+) -> list[float]:
+    """The best length of each angle, to 1/20 of a unit with the default range."""
+    length_K = torch.linspace(loss.l_a, loss.u_a, points, dtype=torch.float64)
+    return [length_K[_loss_at(loss, angle, length_K).argmin()].item() for angle in degrees]
+
+
+def _loss_at(loss: MagFace, degrees: int, length_K: Tensor) -> Tensor:
+    cosine_K = torch.full_like(length_K, degrees).deg2rad().cos()
+    target_K = loss.scale * add_angle(cosine_K, loss.margins(length_K), loss.beyond_pi)
+    others = torch.tensor(len(loss.weight) - 1.0, dtype=torch.float64).log()
+    return torch.logaddexp(target_K, others) - target_K + loss.penalty(length_K)
