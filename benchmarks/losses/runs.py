@@ -64,10 +64,10 @@ def controls(seed: int) -> tuple[Run, ...]:
     )
 
 
-def longer() -> tuple[Run, ...]:
-    """Four times the steps, one seed: is what the short runs show a matter of their length?"""
+def longer(seed: int) -> tuple[Run, ...]:
+    """Four times the steps: is what the short runs show a matter of their length?"""
     chosen = ("magface", "arcface", "softmax", "magface, λ_g = 0", "magface, clean training")
-    runs = {run.name: run for run in matrix(SEEDS[0])}
+    runs = {run.name: run for run in matrix(seed)}
     return tuple(
         replace(runs[name], name=f"{name}, {LONGER} steps", steps=LONGER) for name in chosen
     )

@@ -46,8 +46,9 @@ def jobs(study: StudyImages, pairs: Pairs) -> Iterator[Job]:
             yield run.key, partial(trained, run, study, pairs)
         for arm in synthetic.ARMS:
             yield f"synthetic/{arm}/{seed}", partial(synthetic.measure_arm, arm, seed)
-    for run in longer():
-        yield run.key, partial(trained, run, study, pairs)
+    for seed in SEEDS:
+        for run in longer(seed):
+            yield run.key, partial(trained, run, study, pairs)
 
 
 def trained(run: Run, study: StudyImages, pairs: Pairs) -> cache.Record:

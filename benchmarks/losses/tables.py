@@ -70,8 +70,9 @@ def ladder(networks: Summary) -> str:
 
 def discards(networks: Summary) -> str:
     head = ("network", "clean, 1 %", "clean, 10 %", "mixed, 1 %", "mixed, 10 %", "seeds", "chance")
-    rates = (("discard_clean", "0.01"), ("discard_clean", "0.1"))
-    rates += (("discard_mixed", "0.01"), ("discard_mixed", "0.1"))
+    rates = [
+        (f"discard_{photos}", rate) for photos in ("clean", "mixed") for rate in ("0.01", "0.1")
+    ]
     return table(
         head,
         (

@@ -49,7 +49,7 @@ def test_every_registered_loss_is_studied_once_a_seed() -> None:
 
 def test_longer_runs_differ_in_length_alone() -> None:
     short = {run.name: run for run in runs.matrix(0)}
-    for run in runs.longer():
+    for run in runs.longer(0):
         name = run.name.rsplit(",", 1)[0]
         assert replace(run, name=name, steps=runs.STEPS) == short[name]
 
