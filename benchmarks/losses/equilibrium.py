@@ -6,10 +6,26 @@ For one free length and the other classes at 90°, the minimum of the loss over 
 import torch
 from torch import Tensor
 
+from models import losses
 from models.losses.angular import add_angle
 from models.losses.magface import MagFace
 
+SETTINGS: dict[str, tuple[str, int, float]] = {
+    "157 classes, scale 32 (this study)": ("magface", 157, 32.0),
+    "157 classes, scale 32, easy margin": ("magface_repo", 157, 32.0),
+    "85 742 classes, scale 64 (MS1MV2)": ("magface", 85_742, 64.0),
+    "85 742 classes, scale 64, easy margin": ("magface_repo", 85_742, 64.0),
+}
 ANGLES = (10, 20, 30, 40, 45, 50, 60, 70, 80, 90, 100, 120)
+
+
+def equilibria() -> dict[str, list[float]]:
+    """The best lengths at `ANGLES` under each of `SETTINGS`."""
+    built = {
+        title: losses.build(name, dim=8, num_classes=classes, scale=scale)
+        for title, (name, classes, scale) in SETTINGS.items()
+    }
+    return {title: best_lengths(loss) for title, loss in built.items() if isinstance(loss, MagFace)}
 
 
 def best_lengths(

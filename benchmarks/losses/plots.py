@@ -9,18 +9,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from benchmarks.losses.runs import LONGER, LONGER_NAME, STEPS
 from models.data.degrade import DEGRADATIONS
 
 Summary = Mapping[str, Any]
-COMPARED = (
-    "arcface",
-    "arcface, free BN",
-    "magface",
-    "magface, λ_g = 0",
-    "magface, easy margin",
-    "magface, clean training",
-    "l_softmax",
-)
+LENGTHS = ("", LONGER_NAME)
+COMPARED = ("arcface", "magface", "magface, λ_g = 0", "magface, clean training", "softmax")
 
 
 def draw_all(summary: Summary, folder: Path) -> None:
@@ -35,7 +29,7 @@ def draw_all(summary: Summary, folder: Path) -> None:
 
 def auc(networks: Summary) -> Figure:
     """AUC on untouched photos: seeds as points, the interval over subjects as a bar."""
-    figure, axes = plt.subplots(figsize=(6.4, 5.6))
+    figure, axes = plt.subplots(figsize=(6.4, 6.2))
     for place, row in enumerate(networks.values()):
         figures = row["auc"]
         axes.plot([figures["low"], figures["high"]], [place, place], color="0.6", linewidth=4)
@@ -51,26 +45,32 @@ def norms(networks: Summary) -> Figure:
     value = np.array(
         [[row["spearman"][k]["mean"] for k in DEGRADATIONS] for row in networks.values()]
     )
-    figure, axes = plt.subplots(figsize=(6.4, 6.4))
-    axes.imshow(value, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    figure, axes = plt.subplots(figsize=(6.4, 7.2))
+    axes.imshow(value, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for (line, column), number in np.ndenumerate(value):
-        axes.text(column, line, f"{number:+.2f}", ha="center", va="center", fontsize=7)
+        colour = "white" if abs(number) > 0.6 else "black"
+        axes.text(
+            column, line, f"{number:+.2f}", ha="center", va="center", fontsize=7, color=colour
+        )
     axes.set_xticks(range(len(DEGRADATIONS)), list(DEGRADATIONS))
     axes.set_yticks(range(len(networks)), list(networks))
-    axes.set_title("norm against strength, within image (−1: norm falls)", fontsize=10)
+    axes.set_title("norm against strength, within image (−1, blue: norm falls)", fontsize=10)
     return figure
 
 
 def discards(networks: Summary) -> Figure:
     """FNMR at the threshold for FMR 10 %, relative to no discard, on mixed photos."""
-    figure, axes = plt.subplots(figsize=(6.4, 4.4))
-    for name in COMPARED:
-        curve = np.array(networks[name]["discard_mixed"]["0.1"]["curve"])
-        axes.plot(np.linspace(0, 0.5, len(curve)), curve / curve[0], label=name, linewidth=1.2)
-    axes.axhline(1.0, color="0.6", linewidth=0.8)
-    axes.set_xlabel("genuine pairs discarded, shortest norm first")
-    axes.set_ylabel("FNMR / FNMR without discard")
-    axes.legend(fontsize=7)
+    figure, both = plt.subplots(1, 2, figsize=(8.4, 4.0), sharey=True)
+    for axes, length in zip(both, LENGTHS, strict=True):
+        for name in COMPARED:
+            if name + length in networks:
+                curve = np.array(networks[name + length]["discard_mixed"]["0.1"]["curve"])
+                axes.plot(np.linspace(0, 0.5, len(curve)), curve / curve[0], label=name)
+        axes.axhline(1.0, color="0.6", linewidth=0.8)
+        axes.set_title(f"{LONGER if length else STEPS} steps", fontsize=10)
+        axes.set_xlabel("genuine pairs discarded, shortest norm first", fontsize=8)
+    both[0].set_ylabel("FNMR / FNMR without discard")
+    both[0].legend(fontsize=7)
     return figure
 
 

@@ -10,6 +10,7 @@ from models.losses.registry import Parameter
 SEEDS = (0, 1, 2)
 STEPS = 400
 LONGER = 1600
+LONGER_NAME = f", {LONGER} steps"
 SCALE = 32.0
 """Of every loss that normalises features: 64, made for 10⁵ classes, only stiffens 10²."""
 
@@ -68,9 +69,7 @@ def longer(seed: int) -> tuple[Run, ...]:
     """Four times the steps: is what the short runs show a matter of their length?"""
     chosen = ("magface", "arcface", "softmax", "magface, λ_g = 0", "magface, clean training")
     runs = {run.name: run for run in matrix(seed)}
-    return tuple(
-        replace(runs[name], name=f"{name}, {LONGER} steps", steps=LONGER) for name in chosen
-    )
+    return tuple(replace(runs[name], name=name + LONGER_NAME, steps=LONGER) for name in chosen)
 
 
 def parameters_of(name: str) -> Mapping[str, Parameter]:

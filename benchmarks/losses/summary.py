@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.losses.cache import Record
+from benchmarks.losses.equilibrium import equilibria
+from benchmarks.losses.runs import LONGER_NAME
 
 Runs = Mapping[str, list[Record]]
 """The records of each network, one a seed."""
@@ -26,13 +28,21 @@ def summarise(records: Mapping[str, Record]) -> dict[str, Any]:
     groups = by_network(records)
     networks = {name: runs for name, runs in groups.items() if not name.startswith(SYNTHETIC)}
     return {
-        "networks": {name: network(runs, networks[REFERENCE]) for name, runs in networks.items()},
+        "networks": {
+            name: network(runs, networks[reference_of(name)]) for name, runs in networks.items()
+        },
         "synthetic": {
             name.removeprefix(SYNTHETIC): synthetic(runs)
             for name, runs in groups.items()
             if name.startswith(SYNTHETIC)
         },
+        "equilibria": equilibria(),
     }
+
+
+def reference_of(name: str) -> str:
+    """ArcFace after as many steps."""
+    return f"{REFERENCE}{LONGER_NAME}" if name.endswith(LONGER_NAME) else REFERENCE
 
 
 def network(runs: list[Record], reference: list[Record]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from benchmarks.losses.equilibrium import ANGLES
+from benchmarks.losses.summary import reference_of
 from models.data.degrade import DEGRADATIONS
 
 Summary = Mapping[str, Any]
@@ -12,10 +14,11 @@ def all_tables(summary: Summary) -> str:
     networks, synthetic = summary["networks"], summary["synthetic"]
     sections = (
         ("Verification of unseen subjects", verification(networks)),
-        ("AUC less ArcFace's", differences(networks)),
+        ("AUC less ArcFace's after as many steps", differences(networks)),
         ("Norm against strength of degradation, within each image (Spearman)", ladder(networks)),
         ("Error versus discard by norm", discards(networks)),
         ("Known quality", known(synthetic)),
+        ("Where MagFace wants lengths to settle", settled(summary["equilibria"])),
         ("Training", training(networks)),
     )
     return "\n\n".join(f"## {title}\n\n{text}" for title, text in sections) + "\n"
@@ -40,7 +43,8 @@ def verification(networks: Summary) -> str:
 
 def differences(networks: Summary) -> str:
     head = ("network", "clean", "seeds", "mixed", "seeds")
-    trained = {k: v for k, v in networks.items() if v["training"] and k != "arcface"}
+    references = {reference_of(name) for name in networks}
+    trained = {k: v for k, v in networks.items() if v["training"] and k not in references}
     columns = ("auc_minus_reference", "auc_mixed_minus_reference")
     return table(
         head,
@@ -101,6 +105,14 @@ def known(synthetic: Summary) -> str:
             )
             for name, row in synthetic.items()
         ),
+    )
+
+
+def settled(equilibria: Summary) -> str:
+    head = ("best length at an angle of", *(f"{angle}°" for angle in ANGLES))
+    return table(
+        head,
+        ((title, *(f"{value:.0f}" for value in row)) for title, row in equilibria.items()),
     )
 
 
