@@ -1,13 +1,16 @@
 """Which networks the study trains: every registered loss, and the controls of its norm."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from models import losses
 from models.losses import Annealing
 from models.losses.registry import Parameter
 
 SEEDS = (0, 1, 2)
+STEPS = 400
+LONGER = 1600
+LONGER_NAME = f", {LONGER} steps"
 SCALE = 32.0
 """Of every loss that normalises features: 64, made for 10⁵ classes, only stiffens 10²."""
 
@@ -26,7 +29,10 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One network to train. `varied` says whether training sees images of lowered quality."""
+    """One network to train. `varied` says whether training sees images of lowered quality.
+
+    `norm_head` names the last normalisation; "" leaves it to the loss.
+    """
 
     name: str
     loss: str
@@ -34,17 +40,17 @@ class Run:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     norm_head: str = ""
     varied: bool = True
+    steps: int = STEPS
 
     @property
     def key(self) -> str:
         return f"{self.name}/{self.seed}"
 
 
-def all_runs() -> Iterator[Run]:
-    """Every loss with the first seed, then with the second, …: a run cut short compares all."""
-    for seed in SEEDS:
-        yield from (Run(name, name, seed, parameters_of(name)) for name in losses.names())
-        yield from controls(seed)
+def matrix(seed: int) -> tuple[Run, ...]:
+    """Every registered loss, and the controls."""
+    every = (Run(name, name, seed, parameters_of(name)) for name in losses.names())
+    return (*every, *controls(seed))
 
 
 def controls(seed: int) -> tuple[Run, ...]:
@@ -57,6 +63,13 @@ def controls(seed: int) -> tuple[Run, ...]:
         Run("magface, clean training", "magface", seed, magface, varied=False),
         Run("arcface, clean training", "arcface", seed, arcface, varied=False),
     )
+
+
+def longer(seed: int) -> tuple[Run, ...]:
+    """Four times the steps: is what the short runs show a matter of their length?"""
+    chosen = ("magface", "arcface", "softmax", "magface, λ_g = 0", "magface, clean training")
+    runs = {run.name: run for run in matrix(seed)}
+    return tuple(replace(runs[name], name=name + LONGER_NAME, steps=LONGER) for name in chosen)
 
 
 def parameters_of(name: str) -> Mapping[str, Parameter]:

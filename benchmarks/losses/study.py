@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.losses import cache, images, synthetic
 from benchmarks.losses.images import StudyImages
 from benchmarks.losses.measure import Pairs, Values, draw_pairs, measure
-from benchmarks.losses.runs import SEEDS, Run, all_runs
+from benchmarks.losses.runs import SEEDS, Run, longer, matrix
 from benchmarks.losses.training import build_learner, embed, train
 from models.data.decode import Pixels
 
@@ -35,16 +35,20 @@ def run_study(assets: Path, results: Path, deadline: float) -> None:
 
 
 def jobs(study: StudyImages, pairs: Pairs) -> Iterator[Job]:
-    """Baselines, then seed by seed the losses, their controls and the synthetic worlds."""
+    """Baselines, then seed by seed the losses, their controls and the synthetic worlds.
+
+    All losses come before any second seed, so that a study cut short still compares all.
+    """
     yield "raw pixels/0", partial(measure, raw_pixels, study.test, pairs)
-    runs = list(all_runs())
     for seed in SEEDS:
         yield f"untrained/{seed}", partial(untrained, seed, study, pairs)
-        for run in runs:
-            if run.seed == seed:
-                yield run.key, partial(trained, run, study, pairs)
+        for run in matrix(seed):
+            yield run.key, partial(trained, run, study, pairs)
         for arm in synthetic.ARMS:
             yield f"synthetic/{arm}/{seed}", partial(synthetic.measure_arm, arm, seed)
+    for seed in SEEDS:
+        for run in longer(seed):
+            yield run.key, partial(trained, run, study, pairs)
 
 
 def trained(run: Run, study: StudyImages, pairs: Pairs) -> cache.Record:
@@ -56,7 +60,7 @@ def trained(run: Run, study: StudyImages, pairs: Pairs) -> cache.Record:
 def untrained(seed: int, study: StudyImages, pairs: Pairs) -> cache.Record:
     """The network every run of this seed starts from."""
     run = Run("untrained", "arcface", seed)
-    backbone = build_learner(run, study.varied.classes, steps=1).backbone
+    backbone = build_learner(run, study.varied.classes).backbone
     return measure(partial(embed, backbone), study.test, pairs)
 
 

@@ -39,31 +39,36 @@ DIM = 256
 WIDTH = 0.25
 DEPTHS = (1, 1, 1, 1)
 BATCH = 64
-STEPS = 400
 PER_IDENTITY = 4
 OPTIMISER = OptimiserConfig(kind="adamw", lr=2e-3, weight_decay=0.05, decay_vectors=False)
 Features = NDArray[np.float32]
 
 
-def train(run: Run, images: TrainingImages, steps: int = STEPS) -> Learner:
+def train(run: Run, images: TrainingImages) -> Learner:
     """The trained learner; its loss knows the last batch's statistics."""
-    learner = build_learner(run, images.classes, steps)
-    for batch in batches(run, images, steps):
+    learner = build_learner(run, images.classes)
+    for batch in batches(run, images):
         learner.train_step(batch)
     return learner
 
 
-def build_learner(run: Run, classes: int, steps: int) -> Learner:
+def build_learner(run: Run, classes: int) -> Learner:
     torch.manual_seed(run.seed)
-    config = describe(run, steps)
+    config = describe(run)
     backbone = small_backbone(cast(NormHead, config.backbone.parameters["norm_head"]))
+<<<<<<< HEAD
     schedule = Schedule(config.schedule, steps_per_epoch=steps)
     return Learner(
         config, backbone, build_loss(run, classes), schedule, World(0, 1, torch.device("cpu"))
     )
+=======
+    schedule = Schedule(config.schedule, steps_per_epoch=run.steps)
+    world = World(0, 1, torch.device("cpu"))
+    return Learner(config, backbone, build_loss(run, classes), schedule, world)
+>>>>>>> study
 
 
-def describe(run: Run, steps: int) -> TrainingConfig:
+def describe(run: Run) -> TrainingConfig:
     loss = LossConfig(name=run.loss)
     given = {"norm_head": run.norm_head} if run.norm_head else {}
     backbone = resolve_norm_head(BackboneConfig(name="small", dim=DIM, parameters=given), loss)
@@ -73,7 +78,7 @@ def describe(run: Run, steps: int) -> TrainingConfig:
         backbone=backbone,
         loss=loss,
         optimiser=OPTIMISER,
-        schedule=ScheduleConfig(steps=steps, warmup=0.05, shape="cosine"),
+        schedule=ScheduleConfig(steps=run.steps, warmup=0.05, shape="cosine"),
         system=SystemConfig(device="cpu", workers=0),
         batch_size=BATCH,
         seed=run.seed,
@@ -97,10 +102,10 @@ def build_loss(run: Run, classes: int) -> MarginLoss:
         return losses.build(run.loss, dim=DIM, num_classes=classes, **run.parameters)
 
 
-def batches(run: Run, images: TrainingImages, steps: int) -> Iterator[FaceBatch]:
+def batches(run: Run, images: TrainingImages) -> Iterator[FaceBatch]:
     """The same images in the same views, whatever the loss; pairs need their own order."""
     order, rng = batch_order(run, images), np.random.default_rng(run.seed)
-    for step in range(steps):
+    for step in range(run.steps):
         epoch, position = divmod(step, len(order))
         if position == 0:
             rows_KB = order.epoch(epoch)
