@@ -56,16 +56,9 @@ def build_learner(run: Run, classes: int) -> Learner:
     torch.manual_seed(run.seed)
     config = describe(run)
     backbone = small_backbone(cast(NormHead, config.backbone.parameters["norm_head"]))
-<<<<<<< HEAD
-    schedule = Schedule(config.schedule, steps_per_epoch=steps)
-    return Learner(
-        config, backbone, build_loss(run, classes), schedule, World(0, 1, torch.device("cpu"))
-    )
-=======
     schedule = Schedule(config.schedule, steps_per_epoch=run.steps)
     world = World(0, 1, torch.device("cpu"))
     return Learner(config, backbone, build_loss(run, classes), schedule, world)
->>>>>>> study
 
 
 def describe(run: Run) -> TrainingConfig:
