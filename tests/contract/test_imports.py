@@ -15,7 +15,7 @@ FORBIDDEN = {
     "export": ("app", "tests"),
 }
 
-APP_FROM_EXPORT = {"contract", "manifest", "package", "golden", "errors", "rates"}
+APP_FROM_EXPORT = {"contract", "manifest", "tables", "package", "golden", "errors", "rates"}
 """The rooms of `export` that are the service's own: numpy, pydantic and the standard library."""
 
 EXCEPTIONS = {
