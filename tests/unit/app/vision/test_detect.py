@@ -137,7 +137,9 @@ def test_a_face_only_the_close_up_pass_can_see(manifest: DetectorManifest) -> No
     pixels[160:192, 320:352] = 255
     photo = Image(pixels, "png", 640, 480)
     [[face]] = OnnxDetector(sees_white(widest=CLOSE_UP_SIDE), manifest).detect([photo])
-    assert edges(face) == pytest.approx((256, 96, 384, 224))
+    reach = 16 * 640 / CLOSE_UP_SIDE
+    expected = (320 - reach, 160 - reach, 320 + reach, 160 + reach)
+    assert edges(face) == pytest.approx(expected)
     assert OnnxDetector(sees_white(narrowest=320), manifest).detect([photo])[0]
 
 
