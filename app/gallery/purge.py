@@ -1,0 +1,27 @@
+"""Database side of purging: which erased faces snapshot files may still hold."""
+
+import sqlite3
+
+from app.gallery.writer import Transaction
+
+
+def noted(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    """(face id, gallery uid) of every erased face that may still be in a file."""
+    return connection.execute("SELECT face_id, gallery_uid FROM purges").fetchall()
+
+
+def forget(transaction: Transaction, face_ids: list[int]) -> None:
+    """These are in no file any more."""
+    transaction.connection.executemany(
+        "DELETE FROM purges WHERE face_id = ?", [(face_id,) for face_id in face_ids]
+    )
+
+
+def empty_wal(connection: sqlite3.Connection) -> bool:
+    """Moves everything from the write-ahead log into the database and cuts the log to nothing.
+
+    With `secure_delete` this is when the last copy of an erased row is overwritten. False where
+    a long read (a backup) kept it from finishing.
+    """
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
