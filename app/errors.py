@@ -20,7 +20,6 @@ NormaError
 └── StartError                    the service cannot start; never reaches HTTP
 """
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -35,7 +34,7 @@ class NormaError(Exception):
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
         self.message = message
-        self.details: Mapping[str, object] = details
+        self.details: dict[str, object] = details
 
 
 class InputError(NormaError):

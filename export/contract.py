@@ -6,7 +6,7 @@ Shapes: N images, H rows, W columns, D feature dimensions. Images are RGB unless
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -93,8 +93,11 @@ def contract_id(
     """
     facts = {
         "model": model_sha256,
-        "preprocessing": asdict(preprocessing),
-        "template": asdict(template),
+        "colour_order": preprocessing.colour_order,
+        "mean": [float(value) for value in preprocessing.mean],
+        "std": [float(value) for value in preprocessing.std],
+        "template": [[float(x), float(y)] for x, y in template.points],
+        "size": template.size,
         "dim": dim,
     }
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,1 @@
+"""The service's own commands: serve, look at photos, say what is installed."""

@@ -1,0 +1,51 @@
+"""`norma serve`: load, verify, say what runs under which licence, then answer."""
+
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app.commands.common import out, settings
+from app.main import create_app
+from app.service import Service, build_service
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to bind [NORMA_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port [NORMA_PORT, 8000].")] = None,
+    detector: Annotated[str | None, typer.Option(help="Package name or path.")] = None,
+    recogniser: Annotated[str | None, typer.Option(help="Package name or path.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+) -> None:
+    """Run the service. Every setting is also a NORMA_… environment variable."""
+    chosen = settings(host=host, port=port, detector=detector, recogniser=recogniser, device=device)
+    service = build_service(chosen)
+    _announce(service)
+    uvicorn.run(
+        create_app(service),
+        host=chosen.host,
+        port=chosen.port,
+        log_level="info",
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+
+
+def _announce(service: Service) -> None:
+    chosen = service.settings
+    for one in service.models()[0]:
+        if one.provider is None:
+            continue
+        manifest = one.package.manifest
+        use = "" if manifest.licence.commercial_use else ", [yellow]not for commercial use[/]"
+        out.print(
+            f"{manifest.kind:<11}{manifest.name} {manifest.version} on {one.provider} "
+            f"({manifest.licence.name}{use})"
+        )
+    if service.calibration is None:
+        out.print("[yellow]no calibration:[/] verify needs threshold= until `norma calibrate`")
+    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    out.print(f"{'listening':<11}http://{host}:{chosen.port} (API docs at /docs)", markup=False)
+    if chosen.insecure:
+        out.print("[yellow]insecure:[/] whoever reaches this port may use it; there are no keys")

@@ -1,0 +1,74 @@
+"""Photos out of a request body: multipart files, one raw image, or JSON with base64.
+
+Everything stays in memory; no photo touches a disk.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+
+from app.errors import BodyUnsupportedError, InputError
+from app.http import multipart
+
+MULTIPART = "multipart/form-data"
+JSON = "application/json"
+RAW = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+
+
+async def photos(request: Request, names: Sequence[str]) -> list[bytes]:
+    """The bytes of the photos called `names`, in that order.
+
+    A raw body is taken where one photo is asked for. Raises BodyUnsupportedError for another
+    content type, InputError for a body that does not hold exactly these photos.
+    """
+    declared = request.headers.get("content-type", "")
+    kind = declared.split(";")[0].strip().lower()
+    accepted = (MULTIPART, JSON, *(RAW if len(names) == 1 else ()))
+    if kind not in accepted:
+        raise BodyUnsupportedError(f"send one of {', '.join(accepted)}", accepted=accepted)
+    body = await _body(request)
+    if kind == MULTIPART:
+        return _exactly(multipart.parse(declared, body, max_parts=len(names)), names)
+    if kind == JSON:
+        return _exactly(_from_json(body), names)
+    return [body]
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        return await request.body()
+    except ClientDisconnect as error:
+        raise InputError("the client left before the body was complete") from error
+
+
+def _from_json(body: bytes) -> dict[str, bytes]:
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InputError("the body is not JSON") from error
+    if not isinstance(fields, dict):
+        raise InputError("the body must be a JSON object")
+    return {str(name): _base64(text) for name, text in fields.items()}
+
+
+def _base64(text: Any) -> bytes:  # noqa: ANN401 - whatever JSON held
+    if not isinstance(text, str):
+        raise InputError("photos in JSON are strings of base64")
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError("a photo is not valid base64") from error
+
+
+def _exactly(found: Mapping[str, bytes], names: Sequence[str]) -> list[bytes]:
+    if missing := [name for name in names if name not in found]:
+        raise InputError(f"the field {missing[0]!r} is missing", fields=list(names))
+    if len(found) > len(names):
+        raise InputError(f"only these fields are read: {', '.join(names)}", fields=list(names))
+    return [found[name] for name in names]

@@ -1,0 +1,70 @@
+"""Errors to responses: one shape, stable codes, nothing of the input echoed."""
+
+import logging
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import NormaError
+
+log = logging.getLogger("norma")
+
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def install(app: FastAPI) -> None:
+    """Make every failure of `app` answer in the one shape."""
+    app.add_exception_handler(NormaError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _routing)
+    app.add_exception_handler(Exception, _unknown)
+
+
+def failure(
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    details: dict[str, object] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """`{"error": {"code", "message", …details}, "request_id"}`."""
+    body = {
+        "error": {"code": code, "message": message, **(details or {})},
+        "request_id": getattr(request.state, "request_id", None),
+    }
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NormaError)  # noqa: S101 - registered for this class alone
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else None
+    if error.status >= 500 and error.retry_after is None:
+        log.error("request failed with %s", error.code, exc_info=error)
+    return failure(request, error.status, error.code, error.message, error.details, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
+    fields = [
+        {"field": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]}
+        for one in error.errors()
+    ]
+    message = f"{fields[0]['field']}: {fields[0]['problem']}"
+    return failure(request, 422, "request_invalid", message, {"fields": fields})
+
+
+async def _routing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    code = _CODES.get(error.status_code, "request_invalid")
+    headers = dict(error.headers) if error.headers else None
+    return failure(request, error.status_code, code, str(error.detail), headers=headers)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    log.error("request failed unexpectedly", exc_info=error)
+    return failure(request, 500, "internal_error", "something failed that should not have")

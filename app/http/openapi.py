@@ -1,0 +1,50 @@
+"""Request bodies and errors as the API's description shows them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.http.bodies import JSON, MULTIPART, RAW
+from app.http.schemas import ErrorOut
+
+_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+_BASE64 = {"type": "string", "contentEncoding": "base64", "examples": ["/9j/4AAQSkZJRg…"]}
+
+
+def photo_body(names: Sequence[str]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads the photos `names` by `bodies.photos`."""
+    content = {
+        MULTIPART: {"schema": _object(names, _FILE | {"format": "binary"})},
+        JSON: {"schema": _object(names, _BASE64)},
+    }
+    if len(names) == 1:
+        content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in RAW}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route: every error has the one shape."""
+    return {status: {"model": ErrorOut, "description": _MEANING[status]} for status in statuses}
+
+
+PHOTO_ERRORS = (408, 413, 415, 422, 500, 503)
+
+_MEANING = {
+    404: "There is no such thing.",
+    408: "The body did not arrive in time.",
+    409: "What the request needs is missing or does not fit: calibration_missing.",
+    413: "image_too_large or body_too_large.",
+    415: "image_unsupported or body_unsupported.",
+    422: "The content cannot be used: image_empty, image_undecodable, image_dimensions, "
+    "face_not_found, face_multiple, quality_rejected, fmr_unsupported, request_invalid.",
+    500: "The network failed: inference_failed, inference_invalid.",
+    503: "overloaded or not_ready; Retry-After says when to try again.",
+}
+
+
+def _object(names: Sequence[str], property_schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(names, property_schema),
+        "required": list(names),
+        "additionalProperties": False,
+    }

@@ -1,0 +1,43 @@
+"""1:1: do two photos show the same person?"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from app.http.bodies import photos
+from app.http.deps import ServiceDep
+from app.http.openapi import PHOTO_ERRORS, errors, photo_body
+from app.http.routes.faces import packages_out
+from app.http.schemas import SideOut, ThresholdOut, VerifyOptions, VerifyOut
+
+router = APIRouter(prefix="/v1", tags=["verify"], responses=errors(*PHOTO_ERRORS, 409))
+
+IMAGES = ("image_a", "image_b")
+
+
+@router.post("/verify", summary="Compare two faces", openapi_extra=photo_body(IMAGES))
+async def verify(
+    request: Request, service: ServiceDep, options: Annotated[VerifyOptions, Query()]
+) -> VerifyOut:
+    """Whether two photos show the same person, at a stated false match rate.
+
+    The answer carries its evidence: similarity, threshold and where it came from, both faces and
+    their quality. A face too poor to decide on is refused with its reasons.
+    """
+    threshold = service.threshold(options.fmr, options.threshold)
+    photo_a, photo_b = await photos(request, IMAGES)
+    answer = await service.verify(
+        (photo_a, photo_b), options.face_select, options.quality, threshold
+    )
+    return VerifyOut(
+        match=answer.decision.match,
+        similarity=round(answer.decision.similarity, 6),
+        threshold=ThresholdOut.of(answer.decision),
+        identical_image=answer.decision.identical_image,
+        quality_policy=options.quality,
+        image_a=SideOut.of(answer.a),
+        image_b=SideOut.of(answer.b),
+        packages=packages_out(service),
+        total_ms=round(answer.total_ms, 2),
+        request_id=request.state.request_id,
+    )

@@ -1,0 +1,77 @@
+"""Aligned crops to raw features."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain import Embedding
+from app.errors import InferenceInvalidError
+from app.inference.session import Session
+from export.contract import AlignmentTemplate, norms
+from export.manifest import RecogniserManifest
+
+
+class Recogniser(Protocol):
+    """Anything that turns aligned crops into features of one contract."""
+
+    @property
+    def contract_id(self) -> str: ...
+
+    @property
+    def template(self) -> AlignmentTemplate: ...
+
+    @property
+    def provider(self) -> str: ...
+
+    def embed(self, crops: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
+        """One embedding for each uint8 RGB crop of the template's size, in order."""
+        ...
+
+
+class OnnxRecogniser:
+    """A recogniser from a model package."""
+
+    def __init__(self, session: Session, manifest: RecogniserManifest) -> None:
+        self._session = session
+        self._manifest = manifest
+        self._preprocess = manifest.input.preprocessing()
+        self._template = manifest.template.template()
+
+    @property
+    def contract_id(self) -> str:
+        return self._manifest.contract_id
+
+    @property
+    def template(self) -> AlignmentTemplate:
+        return self._template
+
+    @property
+    def provider(self) -> str:
+        return self._session.provider
+
+    def embed(self, crops: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
+        """One embedding for each uint8 RGB crop of the template's size, in order.
+
+        Raises InferenceInvalidError for a feature that is not finite, zero or of a wrong length.
+        """
+        features_ND = self.features(np.stack(crops))
+        lengths_N = norms(features_ND)
+        if not np.all(np.isfinite(lengths_N)) or not np.all(lengths_N > 0):
+            raise InferenceInvalidError("the network gave a feature that is zero or not finite")
+        return [
+            Embedding(feature, float(norm), self.contract_id)
+            for feature, norm in zip(features_ND, lengths_N, strict=True)
+        ]
+
+    def features(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Raw features, float32 (N, D). Raises InferenceInvalidError on a wrong shape."""
+        tensor = self._preprocess(crops_NHWC)
+        batches = [tensor] if self._session.batchable else np.split(tensor, len(tensor))
+        features_ND = np.concatenate(
+            [self._session.run(batch)[0].reshape(len(batch), -1) for batch in batches]
+        )
+        if features_ND.shape != (len(crops_NHWC), self._manifest.dim):
+            raise InferenceInvalidError(f"the network gave features of shape {features_ND.shape}")
+        return features_ND.astype(np.float32, copy=False)

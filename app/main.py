@@ -1,0 +1,41 @@
+"""The ASGI application around a running service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from app.http import failures
+from app.http.limits import BodyLimits, RequestId
+from app.http.routes import faces, system, verify
+from app.service import Service
+
+_ABOUT = """Face verification that you train, calibrate and serve yourself.
+
+Decisions are made at a false match rate, poor faces are refused with the reason, and every answer
+carries its evidence. Liveness is not checked: a photo of a person counts as the person.
+"""
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application that answers for `service`, and closes it in the end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = service
+        yield
+        app.state.service = None
+        service.close()
+
+    app = FastAPIOffline(
+        title="Norma", version=version("norma"), description=_ABOUT, lifespan=lifespan
+    )
+    failures.install(app)
+    for routes in (verify, faces, system):
+        app.include_router(routes.router)
+    settings = service.settings
+    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
+    app.add_middleware(RequestId)
+    return app

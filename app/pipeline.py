@@ -1,0 +1,76 @@
+"""One photo through all stages, in the caller's thread: decode → detect → align → embed → judge."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+from app.domain import Face, FaceSelect, Image, Observation, Timings
+from app.inference.embed import Recogniser
+from app.vision.align import align
+from app.vision.decode import decode
+from app.vision.detect import Detector
+from app.vision.limits import ImageLimits
+from app.vision.quality import QualityJudge, Stage
+from app.vision.select import select
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """All faces of one photo."""
+
+    image: Image
+    faces: list[Face]
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The stages, put together. Holds no state of its own; safe from many threads."""
+
+    limits: ImageLimits
+    detector: Detector
+    recogniser: Recogniser
+    judge: QualityJudge
+
+    def detect(self, photo: bytes) -> Detection:
+        """Decode and find faces. Raises the errors of `decode`."""
+        start = perf_counter()
+        image = decode(photo, self.limits)
+        decoded = perf_counter()
+        faces = self.detector.detect([image])[0]
+        found = perf_counter()
+        timings = Timings(decode=_ms(start, decoded), detect=_ms(decoded, found))
+        return Detection(image, faces, timings)
+
+    def observe(self, photo: bytes, how: FaceSelect, stage: Stage) -> Observation:
+        """The chosen face of a photo, embedded and judged; no other face is embedded.
+
+        Raises the errors of `decode` and `select`.
+        """
+        detection = self.detect(photo)
+        image = detection.image
+        face = select(detection.faces, image, how)
+        return self._observe(detection, image, face, stage)
+
+    def _observe(self, detection: Detection, image: Image, face: Face, stage: Stage) -> Observation:
+        start = perf_counter()
+        crop = align(image, face, self.recogniser.template)
+        aligned = perf_counter()
+        embedding = self.recogniser.embed([crop])[0]
+        embedded = perf_counter()
+        return Observation(
+            image=image,
+            face=face,
+            face_count=len(detection.faces),
+            embedding=embedding,
+            quality=self.judge(image, face, embedding, stage),
+            timings=Timings(
+                decode=detection.timings.decode,
+                detect=detection.timings.detect,
+                align=_ms(start, aligned),
+                embed=_ms(aligned, embedded),
+            ),
+        )
+
+
+def _ms(start: float, end: float) -> float:
+    return (end - start) * 1000

@@ -1,0 +1,192 @@
+"""The only place where parts are put together, and the questions that can be put to the whole."""
+
+import os
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from time import perf_counter
+
+import cv2
+
+from app import decision
+from app.domain import (
+    Decision,
+    FaceSelect,
+    Observation,
+    QualityPolicy,
+    VerifyThreshold,
+)
+from app.errors import NormaError, NotReadyError, QualityRejectedError
+from app.inference import packages
+from app.inference.pool import WorkerPool
+from app.pipeline import Detection, Pipeline
+from app.settings import Settings
+from app.vision.limits import ImageLimits
+from app.vision.quality import QualityJudge, Stage
+from export import package
+from export.errors import PackageError
+from export.manifest import Calibration
+from export.package import Package
+
+Pair = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The whole answer to `verify`: both sides, the decision and the time it took."""
+
+    a: Observation
+    b: Observation
+    decision: Decision
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """A verified package; `provider` says where it runs, None where it is not in use."""
+
+    package: Package
+    provider: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that is loaded, ready to answer."""
+
+    settings: Settings
+    detector_package: Package
+    recogniser_package: Package
+    pipeline: Pipeline
+    calibration: Calibration | None
+    pool: WorkerPool
+
+    async def detect(self, photo: bytes) -> Detection:
+        """All faces of a photo."""
+        return (await self.pool.run_all([partial(self.pipeline.detect, photo)]))[0]
+
+    async def observe(
+        self, photo: bytes, how: FaceSelect, policy: QualityPolicy, stage: Stage
+    ) -> Observation:
+        """The chosen face of a photo. Raises QualityRejectedError where the policy says so."""
+        jobs = [partial(self.pipeline.observe, photo, how, stage)]
+        [observed] = await self.pool.run_all(jobs)
+        return admit({"image": observed}, policy)["image"]
+
+    async def verify(
+        self,
+        photos: Pair,
+        how: FaceSelect,
+        policy: QualityPolicy,
+        threshold: VerifyThreshold,
+    ) -> Verification:
+        """Whether two photos show the same person. Both are looked at in parallel."""
+        start = perf_counter()
+        named = {"image_a": photos[0], "image_b": photos[1]}
+        jobs = [partial(_observe_named, self.pipeline, name, named[name], how) for name in named]
+        observed = await self.pool.run_all(jobs)
+        a, b = admit(dict(zip(named, observed, strict=True)), policy).values()
+        verdict = decision.decide(a.embedding, b.embedding, threshold, photos[0] == photos[1])
+        return Verification(a, b, verdict, (perf_counter() - start) * 1000)
+
+    def threshold(self, fmr: float | None, cosine: float | None) -> VerifyThreshold:
+        """The 1:1 threshold for a request that names a rate, a cosine, or neither."""
+        if cosine is not None:
+            return decision.threshold_given(cosine)
+        return decision.threshold_at(self.calibration, fmr or self.settings.fmr)
+
+    def check_ready(self) -> None:
+        """Raises NotReadyError once the workers have stopped."""
+        if not self.pool.running:
+            raise NotReadyError("the workers have stopped")
+
+    def models(self) -> tuple[list[InstalledModel], dict[str, str]]:
+        """The installed packages that verify, and the names of those that do not, with why.
+
+        What is in use is answered from memory: a file damaged since the start does not change it.
+        """
+        running = {
+            self.detector_package.path: self.pipeline.detector.provider,
+            self.recogniser_package.path: self.pipeline.recogniser.provider,
+        }
+        usable = [
+            InstalledModel(self.detector_package, running[self.detector_package.path]),
+            InstalledModel(self.recogniser_package, running[self.recogniser_package.path]),
+        ]
+        unusable = {}
+        for name in packages.installed(self.settings.packages_dir):
+            path = self.settings.packages_dir / name
+            if path in running:
+                continue
+            try:
+                usable.append(InstalledModel(package.load(path), None))
+            except PackageError as error:
+                unusable[name] = str(error)
+        return usable, unusable
+
+    def close(self) -> None:
+        """Let what runs end, and stop."""
+        self.pool.close()
+
+
+def build_pipeline(settings: Settings) -> tuple[Pipeline, Package, Package]:
+    """The pipeline and the detector's and recogniser's packages. Raises StartError."""
+    cv2.setNumThreads(1)  # the workers are the parallelism
+    detector = packages.find(settings.detector, settings.packages_dir)
+    recogniser = packages.find(settings.recogniser, settings.packages_dir)
+    pipeline = Pipeline(
+        limits=ImageLimits(
+            max_bytes=settings.max_image_bytes,
+            max_pixels=settings.max_pixels,
+            max_jpeg_pixels=settings.max_jpeg_pixels,
+            max_side=settings.max_side,
+            min_side=settings.min_side,
+            max_aspect=settings.max_aspect,
+        ),
+        detector=packages.open_detector(detector, settings.device),
+        recogniser=packages.open_recogniser(recogniser, settings.device),
+        judge=QualityJudge(recogniser.quality(), settings.min_face),
+    )
+    return pipeline, detector, recogniser
+
+
+def build_service(settings: Settings) -> Service:
+    """Load, verify, self-test and connect everything. Raises StartError."""
+    pipeline, detector, recogniser = build_pipeline(settings)
+    return Service(
+        settings=settings,
+        detector_package=detector,
+        recogniser_package=recogniser,
+        pipeline=pipeline,
+        calibration=recogniser.calibration(),
+        pool=WorkerPool(settings.workers or os.cpu_count() or 1, settings.queue),
+    )
+
+
+def _observe_named(pipeline: Pipeline, name: str, photo: bytes, how: FaceSelect) -> Observation:
+    """As `Pipeline.observe`, with errors that say which image they mean."""
+    try:
+        return pipeline.observe(photo, how, "query")
+    except NormaError as error:
+        error.details["image"] = name
+        raise
+
+
+def admit(observed: dict[str, Observation], policy: QualityPolicy) -> dict[str, Observation]:
+    """What the policy lets through. Raises QualityRejectedError with the evidence of each image."""
+    if policy is QualityPolicy.OFF:
+        return {name: _unjudged(one) for name, one in observed.items()}
+    poor = {name: one for name, one in observed.items() if one.quality.reasons}
+    if policy is QualityPolicy.WARN or not poor:
+        return observed
+    reasons = sorted({reason for one in poor.values() for reason in one.quality.reasons})
+    raise QualityRejectedError(
+        f"too poor to decide on: {', '.join(reasons)}; quality=warn answers all the same",
+        reasons=reasons,
+        rejected={
+            name: {"quality": asdict(one.quality), "box": asdict(one.face.box)}
+            for name, one in poor.items()
+        },
+    )
+
+
+def _unjudged(observed: Observation) -> Observation:
+    return replace(observed, quality=replace(observed.quality, reasons=()))

