@@ -67,6 +67,16 @@ class Queries:
         step = own * (reach(unit.shape[1]) / LEVELS)
         return cls(unit, levels.astype(np.float32), step, residual)
 
+    @classmethod
+    def join(cls, several: "list[Queries]") -> "Queries":
+        """Several batches as one; each probe keeps its bits."""
+        return cls(
+            np.concatenate([one.unit for one in several]),
+            np.concatenate([one.levels for one in several]),
+            np.concatenate([one.step for one in several]),
+            np.concatenate([one.residual for one in several]),
+        )
+
     def __len__(self) -> int:
         return len(self.unit)
 

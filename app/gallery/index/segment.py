@@ -37,6 +37,8 @@ class Segment:
         self.residual = 0.0
         """The worst ‖v − v̂‖ among the rows that are not spiky."""
         self.spiky: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.fast: faiss.IndexPQFastScan | None = None
+        """Codes of the fast tier, once they have been made (fast.py)."""
         self.scanner = faiss.IndexScalarQuantizer(
             dim, faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
         )
