@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-
 from app.errors import BusyError, NotReadyError
 from app.gallery.index.codes import Queries
 from app.gallery.index.engine import SearchEngine, Want
@@ -98,5 +97,3 @@ class SearchBatcher:
             return
         for one, ranked in zip(group, answers, strict=True):
             one.future.set_result(Found(ranked, view))
-
-

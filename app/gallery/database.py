@@ -6,8 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, LifoQueue
 
-from app.errors import GalleryCorruptError, StartError, StorageFailedError, StorageFullError
-from app.errors import StoreError
+from app.errors import (
+    GalleryCorruptError,
+    StartError,
+    StorageFailedError,
+    StorageFullError,
+    StoreError,
+)
 
 MINIMUM_SQLITE = (3, 37, 0)
 """STRICT tables; older ones would take text where a number is due."""

@@ -20,7 +20,8 @@ _log = logging.getLogger("norma.gallery")
 class Projections:
     """Gallery id → index. `apply` is called by the writer alone, after each commit."""
 
-    def __init__(self, feature_type: str) -> None:
+    def __init__(self, feature_type: str, segment_rows: int) -> None:
+        self._segment_rows = segment_rows
         self._feature_type = feature_type
         self._of: dict[int, Projection] = {}
         self._sealed: set[int] = set()
@@ -34,8 +35,11 @@ class Projections:
 
     def open(self, gallery: Gallery, parts: Sequence[Part] = ()) -> Projection:
         """A gallery's index, empty or with what a snapshot holds."""
-        self._of[gallery.id] = Projection(gallery.spec.dim, self._feature_type, parts)
+        self._of[gallery.id] = self._new(gallery.spec.dim, parts)
         return self._of[gallery.id]
+
+    def _new(self, dim: int, parts: Sequence[Part] = ()) -> Projection:
+        return Projection(dim, self._feature_type, parts, self._segment_rows)
 
     def find(self, gallery: Gallery) -> Projection | None:
         return self._of.get(gallery.id)
@@ -67,7 +71,7 @@ class Projections:
         """Follows committed changes in order. An index that fails is given up, not trusted."""
         for change in _joined(changes):
             if change.opens is not None:
-                self._of[change.gallery_id] = Projection(change.opens, self._feature_type)
+                self._of[change.gallery_id] = self._new(change.opens)
             projection = self._of.get(change.gallery_id)
             if projection is None:
                 continue

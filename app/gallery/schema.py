@@ -59,7 +59,7 @@ CREATE TABLE terms (
     gallery_id INTEGER NOT NULL,
     term TEXT NOT NULL,
     subject_id INTEGER NOT NULL,
-    PRIMARY KEY (gallery_id, term, subject_id)
+    PRIMARY KEY (owner, gallery_id, term, subject_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX terms_by_subject ON terms (subject_id);
 

@@ -76,7 +76,7 @@ def write_segment(directory: Path, name: str, part: Part) -> SegmentFile | None:
         out = _Hashing(file)
         out.write(json.dumps(header).encode() + b"\n")
         for array in _arrays(segment):
-            out.write(memoryview(array[:rows]).cast("B"))
+            out.write(array[:rows].data.cast("B"))
         digests.append(out.digest.hexdigest())
 
     write_durably(directory / name, write)
@@ -93,9 +93,7 @@ def read_segment(directory: Path, entry: SegmentFile, dim: int, feature_type: st
         raise SnapshotError(f"{entry.name}: {error}") from error
 
 
-def _read(
-    file: IO[bytes], size: int, entry: SegmentFile, dim: int, feature_type: str
-) -> Part:
+def _read(file: IO[bytes], size: int, entry: SegmentFile, dim: int, feature_type: str) -> Part:
     digest = hashlib.sha256()
     line = file.readline(4 * 1024 * 1024)
     digest.update(line)
@@ -108,7 +106,7 @@ def _read(
     if size != len(line) + sum(array.nbytes for array in arrays):
         raise SnapshotError(f"{entry.name} has the wrong length: {size}")
     for array in arrays:
-        view = memoryview(array).cast("B")
+        view = array.data.cast("B")
         file.readinto(view)  # type: ignore[attr-defined]
         digest.update(view)
     if digest.hexdigest() != entry.sha256:

@@ -1,10 +1,10 @@
 """The gallery's data directory, opened: database, writer, readers, indexes, housekeeping.
 
-    gallery.db      the truth (with -wal and -shm beside it)
-    erasures.log    tombstones, for the day an old gallery.db comes back
-    index/          sealed segments of the indexes; may be deleted at any time
-    reserve         space given up when the disk is full, so that erasing still works
-    lock            held by the one process that uses the directory
+gallery.db      the truth (with -wal and -shm beside it)
+erasures.log    tombstones, for the day an old gallery.db comes back
+index/          sealed segments of the indexes; may be deleted at any time
+reserve         space given up when the disk is full, so that erasing still works
+lock            held by the one process that uses the directory
 """
 
 import os
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from app.gallery import operations, purge, tombstones
 from app.gallery.database import ReaderPool, open_writer, store_error
 from app.gallery.failpoints import Failpoints
 from app.gallery.index.projection import Projection
+from app.gallery.index.segment import FULL
 from app.gallery.keeper import Keeper
 from app.gallery.lock import DirectoryLock
 from app.gallery.operations import DOOMED
@@ -46,6 +48,8 @@ class StoreOptions:
     max_bytes: int | None = None
     """The most the database file may take; then storage_full."""
     load_threads: int = 2
+    segment_rows: int = FULL
+    """Faces in one file of the snapshot."""
     check: bool = True
     """Let SQLite check every page at start."""
 
@@ -73,7 +77,7 @@ class GalleryStore:
         _agree(_meta(connection, "feature_type", self.options.feature_type), self.options)
         self._readers = ReaderPool(path)
         self._log = tombstones.TombstoneLog(self.directory / "erasures.log")
-        self.projections = Projections(self.options.feature_type)
+        self.projections = Projections(self.options.feature_type, self.options.segment_rows)
         self._refill_reserve()
         self.writer = Writer(
             connection, self.projections.apply, self._failpoints, self._give_up_reserve
@@ -118,9 +122,7 @@ class GalleryStore:
             known = tombstones.last(connection)
         for tombstone in self._log.entries:
             if tombstone.seq > known:
-                self.writer.write(
-                    lambda transaction, it=tombstone: operations.apply_tombstone(transaction, it)
-                )
+                self.writer.write(partial(operations.apply_tombstone, tombstone=tombstone))
 
     def _load(self) -> None:
         with self._readers.connection() as connection:
@@ -129,7 +131,9 @@ class GalleryStore:
         with ThreadPoolExecutor(self.options.load_threads) as executor:
             list(executor.map(lambda gallery: self._load_one(gallery, erased), found))
 
-    def _load_one(self, gallery: Gallery, erased: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> None:
+    def _load_one(
+        self, gallery: Gallery, erased: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+    ) -> None:
         snapshot = self.keeper.snapshot(gallery)
         with self._readers.connection() as connection:
             parts = snapshot.load(gallery.revision, self.options.load_threads)

@@ -92,7 +92,7 @@ class Writer:
         """Runs it between batches, outside of any transaction (checkpoints)."""
         return cast(T, self._wait(_Task(operation, exclusive=True)))
 
-    def _wait(self, task: _Task) -> Any:
+    def _wait(self, task: _Task) -> Any:  # noqa: ANN401 - whatever the operation returns
         if self.failure is not None:
             raise self.failure
         with self._closing:
@@ -213,5 +213,3 @@ class Writer:
         if not isinstance(meaning, StorageFullError):
             self.failure = meaning
         return meaning
-
-

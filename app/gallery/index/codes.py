@@ -81,9 +81,7 @@ class Queries:
         return len(self.unit)
 
     def take(self, which: NDArray[np.int64] | slice) -> "Queries":
-        return Queries(
-            self.unit[which], self.levels[which], self.step[which], self.residual[which]
-        )
+        return Queries(self.unit[which], self.levels[which], self.step[which], self.residual[which])
 
     def error(self, row_residual: float) -> NDArray[np.float64]:
         """(Q,): the most by which a scan's score can be wrong for rows of this residual."""

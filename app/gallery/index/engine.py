@@ -62,8 +62,6 @@ def _allowed(view: View, subject_ids: NDArray[np.int64] | None) -> exact.Allowed
     if subject_ids is None:
         return None
     return tuple(
-        np.packbits(
-            np.isin(part.segment.subjects[: part.rows], subject_ids), bitorder="little"
-        )
+        np.packbits(np.isin(part.segment.subjects[: part.rows], subject_ids), bitorder="little")
         for part in view.parts
     )

@@ -92,9 +92,7 @@ class ExactSearch:
         found = Candidates.join(self._pool.over(view.parts, work)).best(k)
         return self._finish(view, query, want, found, k)
 
-    def _finish(
-        self, view: View, query: Queries, want: Want, found: Candidates, k: int
-    ) -> Ranked:
+    def _finish(self, view: View, query: Queries, want: Want, found: Candidates, k: int) -> Ranked:
         complete = len(found.score) < k
         ranked = rank(view, query.unit[0], _with_spiky(view, want, found))
         distinct = ranked.distinct(want.by_subject)

@@ -27,9 +27,7 @@ class ScanPool:
             threads, thread_name_prefix="gallery-scan", initializer=_one_openmp_thread
         )
 
-    def over(
-        self, parts: Sequence[Part], work: Callable[[Sequence[Numbered]], T]
-    ) -> list[T]:
+    def over(self, parts: Sequence[Part], work: Callable[[Sequence[Numbered]], T]) -> list[T]:
         """`work` on each thread's share of the parts, each with its number in the view."""
         numbered = [(number, part) for number, part in enumerate(parts) if part.rows]
         shares = [numbered[first :: self._threads] for first in range(self._threads)]

@@ -15,8 +15,11 @@ COMPACT_FROM = 0.25
 class Projection:
     """Changed by the writer alone; `view` may be taken by anyone at any time."""
 
-    def __init__(self, dim: int, feature_type: str, parts: Sequence[Part] = ()) -> None:
+    def __init__(
+        self, dim: int, feature_type: str, parts: Sequence[Part] = (), segment_rows: int = FULL
+    ) -> None:
         self._dim = dim
+        self._segment_rows = segment_rows
         self._feature_type = feature_type
         self.view = View(tuple(parts), 0)
 
@@ -32,9 +35,11 @@ class Projection:
         done = 0
         while done < len(ids):
             if not parts or parts[-1].segment.full:
-                parts.append(Part(Segment(self._dim, self._feature_type, 0), 0, None, 0))
+                parts.append(
+                    Part(Segment(self._dim, self._feature_type, 0, self._segment_rows), 0, None, 0)
+                )
             last = parts[-1]
-            stop = min(done + FULL - last.rows, len(ids))
+            stop = min(done + self._segment_rows - last.rows, len(ids))
             segment = last.segment.grown(last.rows + stop - done)
             segment.append(ids[done:stop], subjects[done:stop], features[done:stop])
             parts[-1] = last.extended(segment)
@@ -47,11 +52,7 @@ class Projection:
         self.view = View(tuple(part for part in parts if part is not None), revision)
 
     def _without(self, part: Part, ids: NDArray[np.int64]) -> Part | None:
-        held = part.segment.ids[: part.rows]
-        at = np.searchsorted(held, ids)
-        at = at[at < part.rows]
-        rows = at[np.isin(held[at], ids)]
-        rows = rows[part.alive_mask()[rows]]
+        rows = _living_rows(part, ids)
         if not len(rows):
             return part
         less = part.without(rows)
@@ -85,11 +86,17 @@ def locate(view: View, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
     parts: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     rows: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     for number, part in enumerate(view.parts):
-        held = part.segment.ids[: part.rows]
-        at = np.searchsorted(held, ids)
-        at = at[at < part.rows]
-        at = at[np.isin(held[at], ids)]
-        at = at[part.alive_mask()[at]]
-        parts.append(np.full(len(at), number, np.int64))
-        rows.append(at)
+        here = _living_rows(part, ids)
+        parts.append(np.full(len(here), number, np.int64))
+        rows.append(here)
     return np.concatenate(parts), np.concatenate(rows)
+
+
+def _living_rows(part: Part, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of those of the ids, each given once, that the part has and that are alive."""
+    held = part.segment.ids[: part.rows]
+    at = np.searchsorted(held, ids)
+    inside = at < part.rows
+    at, ids = at[inside], ids[inside]
+    at = at[held[at] == ids]
+    return at[part.alive_mask()[at]]

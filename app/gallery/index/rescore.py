@@ -30,10 +30,8 @@ class Ranked:
         first = np.sort(np.unique(self.subject_ids, return_index=True)[1])
         return self.take(first)
 
-    def take(self, which: NDArray[np.int64] | slice) -> "Ranked":
-        return Ranked(
-            self.face_ids[which], self.subject_ids[which], self.similarities[which]
-        )
+    def take(self, which: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Ranked":
+        return Ranked(self.face_ids[which], self.subject_ids[which], self.similarities[which])
 
 
 def rank(view: View, unit_D: NDArray[np.float64], candidates: Candidates) -> Ranked:
@@ -61,4 +59,5 @@ def cosines(
 ) -> NDArray[np.float32]:
     """float32 (N,), within ±1."""
     products = (rows_ND * unit_D).sum(axis=1) * inverse_norms_N
-    return np.clip(products, -1, 1).astype(np.float32)
+    rounded: NDArray[np.float32] = np.clip(products, -1, 1).astype(np.float32)
+    return rounded

@@ -75,12 +75,8 @@ def top_by_faiss(
 ) -> list[Candidates]:
     """For each probe the k best rows of a part among those alive and `allowed` (bitmaps)."""
     parameters = _parameters(_both(part.alive, allowed))
-    scores, rows = part.segment.scanner.search(
-        queries.levels, min(k, part.rows), params=parameters
-    )
-    return [
-        _candidates(number, part, row, score) for row, score in zip(rows, scores, strict=True)
-    ]
+    scores, rows = part.segment.scanner.search(queries.levels, min(k, part.rows), params=parameters)
+    return [_candidates(number, part, row, score) for row, score in zip(rows, scores, strict=True)]
 
 
 def above_by_faiss(
@@ -113,7 +109,9 @@ def _both(
 def _parameters(bitmap: NDArray[np.uint8] | None) -> faiss.SearchParameters | None:
     if bitmap is None:
         return None
-    return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+    # FAISS's own stubs describe the C++ signatures, not what its Python layer takes.
+    selector = faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg, arg-type]
+    return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
 
 class BatchScan:

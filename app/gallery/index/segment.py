@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from app.gallery.index import codes
 
 FULL = 32_768
-"""Rows at which a segment is sealed: about 50 MB at D = 512, rewritten when one is erased."""
+"""Rows at which a segment is sealed, by default: about 50 MB at D = 512, rewritten on disk when
+one of them is erased."""
 FIRST = 64
 SPIKY = 0.03
 """Rows whose code is worse than this are compared exactly in every search; random unit vectors
@@ -24,8 +25,10 @@ stay near 0.013."""
 class Segment:
     """Capacity for some rows; `append` fills it."""
 
-    def __init__(self, dim: int, feature_type: str, capacity: int) -> None:
+    def __init__(self, dim: int, feature_type: str, capacity: int, limit: int = FULL) -> None:
+        """Rows up to `limit`; room for `capacity` of them."""
         self.dim = dim
+        self.limit = limit
         self.capacity = capacity
         self.rows = 0
         self.sealed = False
@@ -49,7 +52,7 @@ class Segment:
 
     @property
     def full(self) -> bool:
-        return self.sealed or self.rows >= FULL
+        return self.sealed or self.rows >= self.limit
 
     def append(
         self,
@@ -89,7 +92,7 @@ class Segment:
         capacity = FIRST
         while capacity < needed:
             capacity *= 2
-        larger = Segment(self.dim, self.features.dtype.name, min(capacity, FULL))
+        larger = Segment(self.dim, self.features.dtype.name, min(capacity, self.limit), self.limit)
         copy_rows(self, larger, np.arange(self.rows))
         return larger
 
@@ -157,3 +160,9 @@ class View:
     @property
     def faces(self) -> int:
         return sum(part.rows - part.dead for part in self.parts)
+
+    @property
+    def newest_id(self) -> int:
+        """The highest face id, dead or alive; 0 where there is none."""
+        last = self.parts[-1] if self.parts else None
+        return int(last.segment.ids[last.rows - 1]) if last is not None and last.rows else 0

@@ -100,9 +100,7 @@ def ids_of_subjects(
     ]
 
 
-def get(
-    connection: sqlite3.Connection, gallery: Gallery, subject: Subject, uid: str
-) -> StoredFace:
+def get(connection: sqlite3.Connection, gallery: Gallery, subject: Subject, uid: str) -> StoredFace:
     """Raises EnrolledFaceNotFoundError where the subject has no such face."""
     found = find(connection, gallery, uid)
     if found is None or found.subject_id != subject.id:
@@ -145,15 +143,14 @@ def by_ids(
     return found
 
 
-def features(
-    connection: sqlite3.Connection, gallery: Gallery, subject: Subject
-) -> list[tuple[int, bytes]]:
-    """(face id, stored feature) of a subject, oldest first."""
-    return connection.execute(
-        "SELECT id, feature FROM faces WHERE owner = ? AND gallery_id = ? AND subject_id = ?"
+def features(connection: sqlite3.Connection, gallery: Gallery, subject_id: int) -> list[bytes]:
+    """The stored features of a subject, oldest first."""
+    rows = connection.execute(
+        "SELECT feature FROM faces WHERE owner = ? AND gallery_id = ? AND subject_id = ?"
         " ORDER BY id",
-        (gallery.owner, gallery.id, subject.id),
-    ).fetchall()
+        (gallery.owner, gallery.id, subject_id),
+    )
+    return [row[0] for row in rows]
 
 
 def feature(connection: sqlite3.Connection, gallery: Gallery, face: StoredFace) -> bytes:

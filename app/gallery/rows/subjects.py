@@ -46,9 +46,7 @@ def by_ids(
     return found
 
 
-def page(
-    connection: sqlite3.Connection, gallery: Gallery, after: str, limit: int
-) -> list[Subject]:
+def page(connection: sqlite3.Connection, gallery: Gallery, after: str, limit: int) -> list[Subject]:
     """Subjects by key, those after `after`: stable while others come and go."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM subjects WHERE owner = ? AND gallery_id = ? AND key > ?"  # noqa: S608
@@ -70,7 +68,7 @@ def insert(
         )
     at = now()
     row = connection.execute(
-        "INSERT INTO subjects (owner, gallery_id, key, uid, name, metadata, tags, consent_ref,"
+        "INSERT INTO subjects (owner, gallery_id, key, uid, name, metadata, tags, consent_ref,"  # noqa: S608
         " expires_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         f" RETURNING {_COLUMNS}",
         (gallery.owner, gallery.id, key, new_uid(), *_values(spec), at, at),
@@ -86,7 +84,7 @@ def update(
 ) -> Subject:
     """The same subject with everything that a caller says about it replaced."""
     row = connection.execute(
-        "UPDATE subjects SET name = ?, metadata = ?, tags = ?, consent_ref = ?, expires_at = ?,"
+        "UPDATE subjects SET name = ?, metadata = ?, tags = ?, consent_ref = ?, expires_at = ?,"  # noqa: S608
         " version = version + 1, updated_at = ? WHERE owner = ? AND id = ?"
         f" RETURNING {_COLUMNS}",
         (*_values(spec), now(), gallery.owner, subject.id),
