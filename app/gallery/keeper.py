@@ -130,7 +130,7 @@ class Keeper:
         self._failpoints.point("purge_snapshots")
         self._copy_tombstones()
         self._writer.write(lambda transaction: purge.forget(transaction, [i for i, _ in noted]))
-        if not self._writer.alone(lambda transaction: purge.empty_wal(transaction.connection)):
+        if not self._writer.checkpoint():
             raise StorageFailedError(
                 "erased from search; a long read (a backup?) kept the files from being purged"
             )

@@ -1,4 +1,4 @@
-"""Database side of purging: which erased faces snapshot files may still hold."""
+"""Which erased faces the snapshot files may still hold."""
 
 import sqlite3
 
@@ -15,13 +15,3 @@ def forget(transaction: Transaction, face_ids: list[int]) -> None:
     transaction.connection.executemany(
         "DELETE FROM purges WHERE face_id = ?", [(face_id,) for face_id in face_ids]
     )
-
-
-def empty_wal(connection: sqlite3.Connection) -> bool:
-    """Moves everything from the write-ahead log into the database and cuts the log to nothing.
-
-    With `secure_delete` this is when the last copy of an erased row is overwritten. False where
-    a long read (a backup) kept it from finishing.
-    """
-    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy

@@ -69,6 +69,8 @@ class Snapshot:
         self._written = [
             _Written(part.segment, entry) for part, entry in zip(parts, entries, strict=True)
         ]
+        # A crash between the manifest and the sweep leaves files that hold erased faces.
+        self._sweep()
         return parts
 
     def _read(self, entry: SegmentFile) -> Part:
@@ -110,6 +112,8 @@ class Snapshot:
 
     def _sweep(self) -> None:
         """Removes what the manifest does not name, half-written files too."""
+        if not self._directory.exists():
+            return
         named = {MANIFEST, *(written.file.name for written in self._written)}
         for path in self._directory.iterdir():
             if path.name not in named:

@@ -9,6 +9,7 @@ lock            held by the one process that uses the directory
 
 import os
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ import numpy as np
 
 from app.errors import GalleryCorruptError, StartError
 from app.gallery import operations, purge, tombstones
+from app.gallery.checkpoints import Checkpoints
 from app.gallery.database import ReaderPool, open_writer, store_error
 from app.gallery.failpoints import Failpoints
 from app.gallery.index.projection import Projection
@@ -73,6 +75,7 @@ class GalleryStore:
     def _open(self) -> None:
         path = self.directory / "gallery.db"
         connection = _prepare(path, self.options)
+        self._checkpoints = Checkpoints(connection, path)
         self.epoch = _meta(connection, "epoch", secrets.token_hex(16))
         _agree(_meta(connection, "feature_type", self.options.feature_type), self.options)
         self._readers = ReaderPool(path)
@@ -80,7 +83,11 @@ class GalleryStore:
         self.projections = Projections(self.options.feature_type, self.options.segment_rows)
         self._refill_reserve()
         self.writer = Writer(
-            connection, self.projections.apply, self._failpoints, self._give_up_reserve
+            connection,
+            self.projections.apply,
+            self._failpoints,
+            self._give_up_reserve,
+            self._checkpoints,
         )
         self._apply_tombstones()
         self.keeper = Keeper(
@@ -113,6 +120,7 @@ class GalleryStore:
         self.keeper.close()
         self.writer.close()
         self._readers.close()
+        self._checkpoints.run()
         self._connection.close()
         self._lock.release()
 
@@ -128,6 +136,7 @@ class GalleryStore:
         with self._readers.connection() as connection:
             found = [g for g in galleries.all_owners(connection) if not g.name.startswith(DOOMED)]
             erased = np.array(sorted(i for i, _ in purge.noted(connection)), np.int64)
+        self._remove_strangers({gallery.uid for gallery in found})
         with ThreadPoolExecutor(self.options.load_threads) as executor:
             list(executor.map(lambda gallery: self._load_one(gallery, erased), found))
 
@@ -145,6 +154,14 @@ class GalleryStore:
                 snapshot.discard()
                 projection = self.projections.open(gallery)
                 self.projections.catch_up(connection, gallery, projection, 0)
+
+    def _remove_strangers(self, known: set[str]) -> None:
+        """Snapshots of galleries that the database does not have (any more)."""
+        directory = self.directory / "index"
+        directory.mkdir(exist_ok=True)
+        for path in directory.iterdir():
+            if path.name not in known:
+                shutil.rmtree(path)
 
     def _refill_reserve(self) -> None:
         path = self.directory / "reserve"

@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import NotReadyError, StorageFullError, StoreError
+from app.gallery.checkpoints import Checkpoints
 from app.gallery.database import store_error
 from app.gallery.failpoints import Failpoints
 
 MAX_BATCH = 256
+CHECKPOINT_BYTES = 32 * 1024 * 1024
+"""Length of the write-ahead log at which it is emptied."""
 
 T = TypeVar("T")
 
@@ -66,9 +69,12 @@ class Writer:
         apply: Callable[[Sequence[Change]], None],
         failpoints: Failpoints,
         make_room: Callable[[], bool],
+        checkpoints: Checkpoints,
     ) -> None:
         """`apply` follows committed changes and never raises; `make_room` frees reserved disk
         space for an erasure and says whether there was any."""
+        self._checkpoints = checkpoints
+        self._checkpoint_at = CHECKPOINT_BYTES
         self._connection = connection
         self._apply = apply
         self._failpoints = failpoints
@@ -100,6 +106,10 @@ class Writer:
                 raise NotReadyError("the gallery is closing")
             self._queue.put(task)
         return task.future.result()
+
+    def checkpoint(self) -> bool:
+        """Empties the write-ahead log; see Checkpoints.run."""
+        return self.alone(lambda _: self._checkpoints.run())
 
     def close(self) -> None:
         """Finishes what waits, then ends the thread."""
@@ -160,11 +170,26 @@ class Writer:
         self._failpoints.point("after_commit")
         self._apply(changes)
         self._failpoints.point("after_apply")
+        self._settle(batch, outcomes)
+        self._checkpoint_if_long()
+
+    def _settle(self, batch: list[_Task], outcomes: list[object]) -> None:
         for task, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 task.future.set_exception(outcome)
             else:
                 task.future.set_result(outcome)
+
+    def _checkpoint_if_long(self) -> None:
+        if self._checkpoints.wal_bytes < self._checkpoint_at:
+            return
+        try:
+            emptied = self._checkpoints.run()
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+            return
+        # Where a backup holds it up, it is tried again when the log has grown by as much.
+        self._checkpoint_at = CHECKPOINT_BYTES if emptied else 2 * self._checkpoint_at
 
     def _transact(self, batch: list[_Task]) -> tuple[list[object], list[Change]]:
         execute = self._connection.execute

@@ -72,9 +72,7 @@ def engine() -> SearchEngine:
 
 @pytest.mark.parametrize("make", [clustered, nearly_equal, spiky, repeated])
 @pytest.mark.parametrize("probes", [1, 2, 9])
-def test_answers_are_those_of_the_oracle(
-    engine: SearchEngine, make: object, probes: int
-) -> None:
+def test_answers_are_those_of_the_oracle(engine: SearchEngine, make: object, probes: int) -> None:
     rng = np.random.default_rng(7)
     rows = make(rng)  # type: ignore[operator]
     subjects = rng.integers(1, 400, 3000)
