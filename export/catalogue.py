@@ -9,11 +9,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from export.contract import ColourOrder
 from export.errors import ManifestError, PackageError
-from export.manifest import Licence, Record, Sha256, Slug, Text, Training, Triple
+from export.manifest import Licence, Record, Sha256, Slug, Text, Training, Triple, parse
 
 Kind = Literal["insightface-pack", "scrfd", "yunet", "recogniser"]
 
@@ -44,10 +44,15 @@ def read(file: Path | None = None) -> Mapping[str, Entry]:
     """The entries by name, of `file` or of the built-in catalogue. Raises ManifestError."""
     source = file or resources.files("export").joinpath("catalogue.json")
     try:
-        entries = _ENTRIES.validate_json(source.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ManifestError(f"{source}: not a catalogue: {error}") from error
-    return {entry.name: entry for entry in entries}
+        text = source.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{source}: {error.strerror}") from error
+    entries: dict[str, Entry] = {}
+    for entry in parse(_ENTRIES, text, str(source)):
+        if entry.name in entries:
+            raise ManifestError(f"{source}: name: two entries are called {entry.name!r}")
+        entries[entry.name] = entry
+    return entries
 
 
 def find(entries: Mapping[str, Entry], name: str) -> Entry:

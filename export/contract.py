@@ -112,16 +112,18 @@ def similarity_transform(
     Takes five (x, y) points and returns the 2×3 matrix that maps image to crop coordinates.
     The closed form of Umeyama (1991) in two dimensions: with centred points as complex numbers,
     scale and rotation are one complex division.
-    Raises ValueError when the points coincide, since no direction is defined then.
+    Raises ValueError when the points coincide (no direction is defined then) or are not finite.
     """
+    if not np.all(np.isfinite(landmarks_52)):
+        raise ValueError("the five landmarks are not finite")
     source = landmarks_52[:, 0].astype(np.float64) + 1j * landmarks_52[:, 1].astype(np.float64)
     target_52 = template.array().astype(np.float64)
     target = target_52[:, 0] + 1j * target_52[:, 1]
     source_mean, target_mean = source.mean(), target.mean()
     centred = source - source_mean
     spread = float(np.vdot(centred, centred).real)
-    if not np.isfinite(spread) or spread < 1e-6:
-        raise ValueError("the five landmarks coincide or are not finite")
+    if spread < 1e-6:
+        raise ValueError("the five landmarks coincide")
     turn = complex(np.vdot(centred, target - target_mean)) / spread
     shift = target_mean - turn * source_mean
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])

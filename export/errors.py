@@ -3,7 +3,9 @@
 PackageError
 ├── ManifestError     a manifest or table that does not say what it must (names file and field)
 ├── IntegrityError    a file that is missing, foreign or not what the manifest recorded
-└── ImportFailedError a foreign model that cannot become a package (names file and reason)
+├── ImportFailedError a foreign model that cannot become a package (names file and reason)
+└── CalibrationError  labelled photos or scores from which no honest table can be made
+    └── UnsupportedRateError  an error rate below what the comparisons at hand can show
 """
 
 
@@ -29,3 +31,15 @@ class ImportFailedError(PackageError):
     """A foreign model cannot be turned into a package."""
 
     code = "import_failed"
+
+
+class CalibrationError(PackageError):
+    """Labelled photos or scores from which no honest table can be made."""
+
+    code = "calibration_refused"
+
+
+class UnsupportedRateError(CalibrationError):
+    """An error rate below what the comparisons at hand can show."""
+
+    code = "rate_unsupported"

@@ -1,8 +1,8 @@
 """Schemas of a model package's JSON files. Unknown keys, NaN and impossible values are refused."""
 
+import json
 import re
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -73,9 +73,9 @@ class InputSpec(Record):
 
     @field_validator("std")
     @classmethod
-    def _no_zero(cls, std: Triple) -> Triple:
-        if any(value == 0 for value in std):
-            raise ValueError("must not hold a zero")
+    def _above_zero(cls, std: Triple) -> Triple:
+        if min(std) <= 0:
+            raise ValueError("must be above zero")
         return std
 
     def preprocessing(self) -> contract.Preprocessing:
@@ -112,7 +112,7 @@ class _Common(Record):
     @classmethod
     def _plain_names(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
         for name in files:
-            if name == MANIFEST or PurePosixPath(name).name != name or not _PLAIN.match(name):
+            if name == MANIFEST or not is_plain(name):
                 raise ValueError(f"{name!r} is not a plain file name inside the package")
         for needed in (MODEL, GOLDEN):
             if needed not in files:
@@ -120,7 +120,12 @@ class _Common(Record):
         return files
 
 
-_PLAIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a file of this name lies in the package's own directory, on every system."""
+    return _PLAIN.fullmatch(name) is not None
 
 
 class RecogniserManifest(_Common):
@@ -169,27 +174,106 @@ Manifest = Annotated[RecogniserManifest | DetectorManifest, Field(discriminator=
 _MANIFEST: TypeAdapter[RecogniserManifest | DetectorManifest] = TypeAdapter(Manifest)
 
 
+Rate = Annotated[float, Field(ge=0, le=1)]
+Target = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+RateInterval = tuple[Rate, Rate]
+
+
 class CalibrationData(Record):
-    """On what a table was measured; ISO/IEC 19795-1 asks for subjects and comparisons."""
+    """On what a table was measured; ISO/IEC 19795-1 asks for subjects and comparisons.
+
+    Failures are counted apart from the error rates: photos that could not be decoded, photos
+    without a detected face, and faces that the enrolment gate refused.
+    """
 
     name: Text
-    subjects: Annotated[int, Field(ge=1)]
-    images: Annotated[int, Field(ge=1)]
-    genuine: Annotated[int, Field(ge=1)]
-    impostor: Annotated[int, Field(ge=1)]
-    failures_to_detect: Annotated[int, Field(ge=0)]
+    subjects: Positive
+    images: Positive
+    genuine: Positive
+    impostor: Positive
+    failures_to_detect: Count
     detector: Text
+    photos: Count = 0
+    failures_to_decode: Count = 0
+    failures_to_enrol: Count = 0
+    comparisons: Literal["all pairs", "listed pairs"] = "all pairs"
 
 
 class OperatingPoint(Record):
-    """One row of the 1:1 table. Rates are fractions; intervals are two-sided."""
+    """One row of the 1:1 table. Rates are fractions; intervals are two-sided.
 
-    fmr: Annotated[float, Field(gt=0, lt=1)]
+    `support` is "measured", or the tail model by which the threshold was extrapolated; then
+    `measured_fmr` and the FNMR are still what the data show at that threshold.
+    """
+
+    fmr: Target
     threshold: Annotated[float, Field(ge=-1, le=1)]
-    measured_fmr: Annotated[float, Field(ge=0, le=1)]
-    fmr_interval: tuple[float, float]
-    fnmr: Annotated[float, Field(ge=0, le=1)]
-    fnmr_interval: tuple[float, float]
+    measured_fmr: Rate
+    fmr_interval: RateInterval
+    fnmr: Rate
+    fnmr_interval: RateInterval
+    support: Literal["measured", "gpd", "exponential"] = "measured"
+
+
+class UnsupportedRate(Record):
+    """A rate that was left out, and the impostor comparisons it would have needed."""
+
+    fmr: Target
+    needed: Positive
+
+
+class CurvePoint(Record):
+    """FMR and FNMR at one threshold, for drawing."""
+
+    threshold: float
+    fmr: Rate
+    fnmr: Rate
+
+
+class ScoreHistogram(Record):
+    """Scores counted in equal bins from `low` to `high`, for drawing."""
+
+    low: float
+    high: float
+    genuine: Annotated[list[Count], Field(min_length=1, max_length=256)]
+    impostor: Annotated[list[Count], Field(min_length=1, max_length=256)]
+
+
+class GroupPoint(Record):
+    """What one group meets at the whole population's threshold for `fmr`."""
+
+    fmr: Target
+    false_matches: Count
+    measured_fmr: Rate
+    fmr_interval: RateInterval
+    fnmr: Rate | None
+    fnmr_interval: RateInterval | None
+
+
+class GroupRates(Record):
+    """Comparisons within one group only: its own impostors are the hard ones (NIST FRTE)."""
+
+    name: Text
+    subjects: Count
+    images: Count
+    genuine: Count
+    impostor: Count
+    points: list[GroupPoint]
+
+
+class Disparity(Record):
+    """How far groups lie apart at one threshold; None where a group has no measured error.
+
+    `fmr_ratio` is the worst group's FMR over the best's, `fmr_over_mean` the worst's over the
+    geometric mean of all, `fnmr_ratio` the worst's FNMR over the best's.
+    """
+
+    fmr: Target
+    fmr_ratio: float | None
+    fmr_over_mean: float | None
+    fnmr_ratio: float | None
 
 
 class Calibration(Record):
@@ -201,6 +285,12 @@ class Calibration(Record):
     data: CalibrationData
     interval: Text
     points: Annotated[list[OperatingPoint], Field(min_length=1, max_length=64)]
+    unsupported: list[UnsupportedRate] = []
+    equal_error_rate: Rate | None = None
+    curve: Annotated[list[CurvePoint], Field(max_length=512)] = []
+    histogram: ScoreHistogram | None = None
+    groups: list[GroupRates] = []
+    disparities: list[Disparity] = []
 
     @model_validator(mode="after")
     def _stricter_rates_have_higher_thresholds(self) -> Self:
@@ -212,10 +302,15 @@ class Calibration(Record):
 
 
 class QualityGates(Record):
-    """Smallest norms that pass; enrolment is stricter than a query."""
+    """Smallest norms that pass; enrolment is stricter than a query.
+
+    The fractions say how many of the calibration photos each gate refuses.
+    """
 
     enrol: Annotated[float, Field(ge=0)]
     query: Annotated[float, Field(ge=0)]
+    enrol_fraction: Rate = 0.0
+    query_fraction: Rate = 0.0
 
     @model_validator(mode="after")
     def _enrolment_is_stricter(self) -> Self:
@@ -224,10 +319,65 @@ class QualityGates(Record):
         return self
 
 
+class DiscardPoint(Record):
+    """FNMR of the genuine comparisons left after discarding this fraction, poorest first."""
+
+    discarded: Rate
+    fnmr: Rate
+
+
+class DiscardCurve(Record):
+    """Error versus discard by one measure of quality.
+
+    `area` is the area under the curve up to the evidence's limit, over that of no improvement:
+    about 1 for a measure that knows nothing, less where the error falls.
+    """
+
+    measure: Slug
+    area: Annotated[float, Field(ge=0)]
+    beats_chance: bool
+    points: Annotated[list[DiscardPoint], Field(max_length=128)]
+
+
+class DiscardEvidence(Record):
+    """What discarding poor photos does to FNMR at a fixed threshold (ISO/IEC 29794-1).
+
+    `chance` is the central 95% of the areas that shuffled qualities reach. "degraded" photos are
+    the same photos blurred, shrunk, darkened or with noise, at random.
+    """
+
+    photos: Literal["as given", "degraded"]
+    fmr: Target
+    threshold: float
+    genuine: Positive
+    misses: Count
+    limit: Target
+    chance: tuple[float, float]
+    curves: Annotated[list[DiscardCurve], Field(min_length=1, max_length=16)]
+
+
+class PairScoring(Record):
+    """Quality-aware similarity by QMagFace's form, s + min(0, slope · s + offset) · min(q, q′).
+
+    q is the 0–100 quality over 100. `fnmr_plain` and `fnmr_aware` were measured at `fmr` on
+    subjects not used for the fit; it is `kept` only where they show a gain.
+    """
+
+    slope: float
+    offset: float
+    fmr: Target
+    fnmr_plain: Rate
+    fnmr_aware: Rate
+    gain_interval: tuple[float, float]
+    kept: bool
+
+
 class QualityCurve(Record):
     """Norm to 0–100 by OFIQ's form, 100 / (1 + exp((centre − norm) / width)), with gates.
 
-    `basis` is "none" where the norm was measured to carry no information about quality.
+    `basis` is "none" where the norm was not shown to carry information about quality; `reason`
+    says what the decision rests on. `scoring` is what a fit of
+    quality-aware scoring came to.
     """
 
     schema_version: Literal[1] = 1
@@ -238,25 +388,48 @@ class QualityCurve(Record):
     gates: QualityGates
     data: Text
     images: Annotated[int, Field(ge=1)]
+    reason: Text | None = None
+    evidence: list[DiscardEvidence] = []
+    scoring: PairScoring | None = None
 
 
 def parse_manifest(text: bytes, where: str) -> RecogniserManifest | DetectorManifest:
     """A manifest from JSON bytes; ManifestError names `where` and the field."""
-    try:
-        return _MANIFEST.validate_json(text)
-    except ValidationError as error:
-        raise ManifestError(_explain(error, where)) from error
+    return parse(_MANIFEST, text, where)
 
 
+Parsed = TypeVar("Parsed")
 RecordT = TypeVar("RecordT", bound=Record)
 
 
 def parse_record(kind: type[RecordT], text: bytes, where: str) -> RecordT:
     """A calibration or quality file from JSON bytes; ManifestError names `where` and the field."""
+    return parse(TypeAdapter(kind), text, where)
+
+
+def parse(schema: TypeAdapter[Parsed], text: bytes, where: str) -> Parsed:
+    """A value of `schema` from JSON bytes; ManifestError names `where` and the field.
+
+    Strict: no strings for numbers, and no key twice (readers disagree on which one counts).
+    """
     try:
-        return kind.model_validate_json(text)
+        parsed = schema.validate_json(text, strict=True)
     except ValidationError as error:
         raise ManifestError(_explain(error, where)) from error
+    try:
+        json.loads(text, object_pairs_hook=_without_doubles)
+    except KeyError as error:
+        raise ManifestError(f"{where}: {error.args[0]}: stands there twice") from error
+    return parsed
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise KeyError(key)
+        found[key] = value
+    return found
 
 
 def _explain(error: ValidationError, where: str) -> str:

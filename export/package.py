@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import manifest as schema
-from export.errors import IntegrityError
+from export.errors import IntegrityError, ManifestError
 
 _MAX_MANIFEST = 1024 * 1024
+_MAX_EXPANSION = 100
+"""Bytes of a file over its bytes in the archive; weights hardly compress at all."""
+_MAX_MEMBERS = 33
 Facts = Mapping[str, Any]
 Manifest = schema.RecogniserManifest | schema.DetectorManifest
 
@@ -46,9 +50,13 @@ class Package:
         return data
 
     def golden(self) -> dict[str, NDArray[Any]]:
-        """The golden vectors: arrays by name. Never unpickles."""
-        with np.load(io.BytesIO(self.read(schema.GOLDEN)), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        """The golden vectors: arrays by name. Never unpickles. Raises IntegrityError."""
+        data = io.BytesIO(self.read(schema.GOLDEN))
+        try:
+            with np.lib.npyio.NpzFile(data, allow_pickle=False) as arrays:
+                return {name: np.asarray(arrays[name]) for name in arrays.files}
+        except (zipfile.BadZipFile, zlib.error, ValueError, OSError) as error:
+            raise IntegrityError(f"{self.path / schema.GOLDEN}: unreadable: {error}") from error
 
     def calibration(self) -> schema.Calibration | None:
         """The 1:1 table, or None where nobody has calibrated the package yet."""
@@ -118,8 +126,12 @@ def write(
     schema, FileExistsError when `destination` exists.
     """
     listed = {name: {"sha256": sha256(data), "size": len(data)} for name, data in files.items()}
-    text = json.dumps({**facts, "files": listed}, indent=2, default=str, allow_nan=False)
-    manifest = schema.parse_manifest(text.encode(), f"{destination.name}/{schema.MANIFEST}")
+    where = f"{destination.name}/{schema.MANIFEST}"
+    try:
+        text = json.dumps({**facts, "files": listed}, default=str, allow_nan=False)
+    except ValueError as error:
+        raise ManifestError(f"{where}: a number is not finite") from error
+    manifest = schema.parse_manifest(text.encode(), where)
     with writing(destination) as staging:
         for name, data in files.items():
             (staging / name).write_bytes(data)
@@ -155,18 +167,39 @@ def pack(package: Package, archive: Path) -> None:
 
 
 def unpack(archive: Path, destination: Path) -> Package:
-    """A package from its zip. Refuses links, folders and members that are not plain names."""
-    with zipfile.ZipFile(archive) as source, writing(destination) as staging:
-        for member in source.infolist():
-            if member.is_dir() or Path(member.filename).name != member.filename:
-                raise IntegrityError(f"{archive}: {member.filename!r} is not a plain file name")
-            if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                raise IntegrityError(f"{archive}: {member.filename!r} is a symbolic link")
-            if member.file_size > _limit(member.filename):
-                raise IntegrityError(f"{archive}: {member.filename!r} is too large")
-            (staging / member.filename).write_bytes(source.read(member))
-        load(staging)
+    """A package from its zip, whole or not at all.
+
+    Raises IntegrityError for links, folders, names that are not plain or come twice, for what
+    would swell, and for all that `load` refuses; FileExistsError when `destination` exists.
+    """
+    try:
+        with zipfile.ZipFile(archive) as source, writing(destination) as staging:
+            members = source.infolist()
+            if len(members) > _MAX_MEMBERS:
+                raise IntegrityError(f"{archive}: holds {len(members)} files")
+            for member in members:
+                if problem := _member_problem(member):
+                    raise IntegrityError(f"{archive}: {member.filename!r} {problem}")
+                with source.open(member) as content, (staging / member.filename).open("xb") as file:
+                    shutil.copyfileobj(content, file)
+            load(staging)
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise IntegrityError(f"{archive}: not a readable zip archive: {error}") from error
     return load(destination)
+
+
+def _member_problem(member: zipfile.ZipInfo) -> str | None:
+    if not schema.is_plain(member.filename):
+        return "is not a plain file name"
+    if (member.external_attr >> 16) & 0o170000 == 0o120000:
+        return "is a symbolic link"
+    if member.flag_bits & 0x1:
+        return "is encrypted"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is compressed in an unusual way"
+    if member.file_size > _MAX_EXPANSION * member.compress_size:
+        return f"would swell to {member.file_size} bytes"
+    return None
 
 
 def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -178,10 +211,6 @@ def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _limit(name: str) -> int:
-    return _MAX_MANIFEST if name == schema.MANIFEST else 4 * 1024**3
 
 
 def _check_listing(path: Path, manifest: Manifest) -> None:

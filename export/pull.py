@@ -1,9 +1,9 @@
 """Fetch one catalogue entry, resuming where an earlier try broke off, and make packages of it."""
 
 import hashlib
+import http.client
 import shutil
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -43,12 +43,12 @@ def download(entry: Entry, directory: Path) -> Path:
     reached (what has come stays for the next try), IntegrityError for other bytes.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    done = directory / entry.url.rsplit("/", 1)[-1]
+    done = directory / f"{entry.name}{'.zip' if entry.kind == 'insightface-pack' else '.onnx'}"
     if not done.is_file():
         part = done.with_name(done.name + ".part")
         try:
             _fetch(entry, part)
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise PackageError(
                 f"{entry.url}: {error}; on a machine without access, fetch it elsewhere and put "
                 f"it at {done}"
@@ -71,7 +71,8 @@ def _fetch(entry: Entry, part: Path) -> None:
         resumed = response.status == 206
         task = progress.add_task(entry.name, total=entry.size, completed=have if resumed else 0)
         with part.open("ab" if resumed else "wb") as file:
-            while chunk := response.read(_CHUNK):
+            # No more than was promised: what does not end would fill the disk.
+            while chunk := response.read(min(_CHUNK, entry.size - file.tell())):
                 file.write(chunk)
                 progress.advance(task, len(chunk))
     if part.stat().st_size < entry.size:

@@ -4,6 +4,9 @@ Needs the `import` extra (onnx). Each repair takes and returns a model; `tidy` a
 every import wants.
 """
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -12,6 +15,7 @@ from onnx import numpy_helper
 from export.errors import ImportFailedError
 
 MAX_BYTES = 1024**3
+_FOLDED = ("DequantizeLinear", "Reshape")
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 
 
@@ -28,12 +32,37 @@ def parse(data: bytes, where: str) -> onnx.ModelProto:
         raise ImportFailedError(f"{where}: not an ONNX model") from error
     if not model.graph.node:
         raise ImportFailedError(f"{where}: not an ONNX model, or an empty one")
-    for tensor in model.graph.initializer:
+    for tensor in _tensors(model.graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ImportFailedError(f"{where}: weight {tensor.name!r} lies in another file")
-    if strange := {entry.domain for entry in model.opset_import} - DOMAINS:
+    domains = {entry.domain for entry in model.opset_import}
+    if strange := domains - DOMAINS:
         raise ImportFailedError(f"{where}: operators of unknown domains {sorted(strange)}")
+    if not domains & {"", "ai.onnx"}:
+        raise ImportFailedError(f"{where}: names no version of ONNX's own operators")
     return model
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and the bodies of its branches and loops, which read its values by name."""
+    yield graph
+    for node in graph.node:
+        for entry in node.attribute:
+            for body in (*entry.graphs, *([entry.g] if entry.HasField("g") else [])):
+                yield from _graphs(body)
+
+
+def _tensors(top: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    for graph in _graphs(top):
+        yield from graph.initializer
+        yield from (entry.values for entry in graph.sparse_initializer)
+        for node in graph.node:
+            yield from (entry.t for entry in node.attribute if entry.HasField("t"))
+
+
+def _names_read(top: onnx.GraphProto) -> set[str]:
+    nodes = {name for graph in _graphs(top) for node in graph.node for name in node.input}
+    return nodes | {output.name for graph in _graphs(top) for output in graph.output}
 
 
 def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -46,7 +75,7 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 def drop_stray_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
     """Weights listed as inputs (an old convention) and inputs that nothing reads go."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    read = {name for node in model.graph.node for name in node.input}
+    read = _names_read(model.graph)
     kept = [entry for entry in model.graph.input if entry.name in read - weights]
     del model.graph.input[:]
     model.graph.input.extend(kept)
@@ -62,21 +91,29 @@ def unfold_quantised_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     kept = []
     for node in model.graph.node:
-        constant = all(name in weights for name in node.input)
-        if node.op_type == "DequantizeLinear" and constant:
-            value = _dequantise(node, *(numpy_helper.to_array(weights[n]) for n in node.input))
-        elif node.op_type == "Reshape" and constant:
-            data, shape = (numpy_helper.to_array(weights[n]) for n in node.input)
-            value = data.reshape(shape)
+        if node.op_type in _FOLDED and all(name in weights for name in node.input):
+            name = node.output[0]
+            weights[name] = numpy_helper.from_array(_fold(node, weights), name)
         else:
             kept.append(node)
-            continue
-        weights[node.output[0]] = numpy_helper.from_array(value, node.output[0])
-    used = {name for node in kept for name in node.input}
     del model.graph.node[:], model.graph.initializer[:]
     model.graph.node.extend(kept)
+    used = _names_read(model.graph)
     model.graph.initializer.extend(tensor for name, tensor in weights.items() if name in used)
     return model
+
+
+def _fold(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> NDArray[Any]:
+    inputs = [numpy_helper.to_array(weights[name]) for name in node.input]
+    try:
+        return _dequantise(node, *inputs) if node.op_type == _FOLDED[0] else _reshape(*inputs)
+    except (TypeError, ValueError, IndexError) as error:
+        raise ImportFailedError(f"{node.op_type} {node.output[0]!r}: {error}") from error
+
+
+def _reshape(data: NDArray[np.float32], shape: NDArray[np.int64]) -> NDArray[np.float32]:
+    """ONNX operator Reshape: a zero keeps the dimension."""
+    return data.reshape([size or data.shape[n] for n, size in enumerate(shape.tolist())])
 
 
 def _dequantise(
@@ -85,9 +122,12 @@ def _dequantise(
     scale: NDArray[np.float32],
     zero: NDArray[np.int8] | None = None,
 ) -> NDArray[np.float32]:
-    """ONNX operator DequantizeLinear-21 on constants: per tensor, per axis or in blocks."""
+    """ONNX operator DequantizeLinear-21 on constants: per tensor, per axis or in blocks.
+
+    The result has the type of the scale.
+    """
     facts = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
-    axis = facts.get("axis", 1)
+    axis = facts.get("axis", 1) % max(1, values.ndim)
     zero = np.zeros_like(scale, dtype=values.dtype) if zero is None else zero
 
     def spread(parameter: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,7 +139,7 @@ def _dequantise(
         return parameter.reshape([-1 if n == axis else 1 for n in range(values.ndim)])
 
     steps = values.astype(np.float32) - spread(zero.astype(np.float32))
-    return np.asarray(steps * spread(scale), dtype=np.float32)
+    return np.asarray(steps * spread(scale.astype(np.float32)), dtype=scale.dtype)
 
 
 def forget_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -116,6 +156,12 @@ def free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     for target, values in _reshape_targets(model):
         if len(values) == 3 and values[0] == 1:
             _set(target, np.array([0, *values[1:]], dtype=np.int64))
+    return model
+
+
+def fix_batch(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Say in the graph that it takes one image at a time, whatever it claimed before."""
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     return model
 
 

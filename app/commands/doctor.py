@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import typer
+from rich.markup import escape
 
 from app.commands.common import out, settings
 from app.errors import StartError
@@ -36,9 +37,9 @@ def doctor() -> None:
     findings = list(examine(settings()))
     for one in findings:
         mark = "[red]✗[/]" if one.fix else "[green]✓[/]"
-        out.print(f"{mark} {one.what:<12}{one.fact}")
+        out.print(f"{mark} {one.what:<12}{escape(one.fact)}")
         if one.fix:
-            out.print(f"              → {one.fix}")
+            out.print(f"              → {one.fix}", markup=False)
     if any(one.fix for one in findings):
         raise typer.Exit(1)
 
@@ -100,10 +101,12 @@ def _data_dir(chosen: Settings) -> Finding:
 def _packages(chosen: Settings) -> Iterator[Finding]:
     for name in packages.installed(chosen.packages_dir):
         try:
-            manifest = package.load(chosen.packages_dir / name).manifest
+            found = package.load(chosen.packages_dir / name)
+            found.calibration(), found.quality()
         except PackageError as error:
             yield Finding("package", name, f"{error}; remove it and import it anew")
         else:
+            manifest = found.manifest
             yield Finding(
                 "package", f"{name} {manifest.version}, {manifest.kind}, {manifest.licence.name}"
             )

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 import typer
 from numpy.typing import NDArray
+from rich.markup import escape
 
 from app import decision
 from app.commands.common import out, read_photo, settings
@@ -38,14 +39,15 @@ def detect(
     if as_json:
         _print_json({"faces": [_face(face) for face in found.faces], "picture": str(target)})
         return
-    out.print(f"{len(found.faces)} face(s) in {photo}, {found.image.width}×{found.image.height}")
+    size = f"{found.image.width}×{found.image.height}"
+    out.print(f"{len(found.faces)} face(s) in {photo}, {size}", markup=False)
     for face in found.faces:
         box = face.box
         out.print(
             f"  score {face.score:.3f}  {box.width:.0f}×{box.height:.0f} pixels at "
             f"({box.left:.0f}, {box.top:.0f})"
         )
-    out.print(f"saved {target}")
+    out.print(f"saved {target}", markup=False)
 
 
 def embed(
@@ -93,7 +95,7 @@ def verify(
     if as_json:
         _print_json(asdict(verdict) | {"image_a": _side(a), "image_b": _side(b)})
     else:
-        rate = f" (FMR {limit.fmr:g}, {limit.data})" if limit.fmr else " (given)"
+        rate = f" (FMR {limit.fmr:g}, {escape(limit.data or '')})" if limit.fmr else " (given)"
         word = "[green]match[/]" if verdict.match else "[red]no match[/]"
         out.print(f"{word}: similarity {verdict.similarity:.4f}, threshold {limit.value:.4f}{rate}")
     if not verdict.match:

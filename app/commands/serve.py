@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from rich.markup import escape
 
 from app.commands.common import out, settings
 from app.main import create_app
@@ -37,11 +38,11 @@ def _announce(service: Service) -> None:
     for one in service.models()[0]:
         if one.provider is None:
             continue
-        manifest = one.package.manifest
+        manifest = one.manifest
         use = "" if manifest.licence.commercial_use else ", [yellow]not for commercial use[/]"
         out.print(
             f"{manifest.kind:<11}{manifest.name} {manifest.version} on {one.provider} "
-            f"({manifest.licence.name}{use})"
+            f"({escape(manifest.licence.name)}{use})"
         )
     if service.calibration is None:
         out.print("[yellow]no calibration:[/] verify needs threshold= until `norma calibrate`")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from app.http import examples
 from app.http.bodies import JSON, MULTIPART, RAW
 from app.http.schemas import ErrorOut
 
@@ -23,7 +24,11 @@ def photo_body(names: Sequence[str]) -> dict[str, Any]:
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: every error has the one shape."""
-    return {status: {"model": ErrorOut, "description": _MEANING[status]} for status in statuses}
+    shown = {"application/json": {"example": examples.ERROR}}
+    return {
+        status: {"model": ErrorOut, "description": _MEANING[status], "content": shown}
+        for status in statuses
+    }
 
 
 PHOTO_ERRORS = (408, 413, 415, 422, 500, 503)

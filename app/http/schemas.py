@@ -184,9 +184,13 @@ class ThresholdOut(Out):
             value=round(threshold.value, 5),
             source=threshold.source,
             fmr=threshold.fmr,
-            fmr_interval=threshold.fmr_interval,
+            fmr_interval=_significant(threshold.fmr_interval),
             data=threshold.data,
         )
+
+
+def _significant(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    return interval and (float(f"{interval[0]:.3g}"), float(f"{interval[1]:.3g}"))
 
 
 class VerifyOut(Out):

@@ -1,17 +1,20 @@
 """Installed packages to running networks: found by name, verified, self-tested, then used."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import StartError
+from app.errors import NormaError, StartError
 from app.inference.embed import OnnxRecogniser
 from app.inference.session import Device, Session
 from app.vision.detect import OnnxDetector
 from export import golden, package
 from export.errors import PackageError
-from export.manifest import MODEL, DetectorManifest, RecogniserManifest
+from export.manifest import GOLDEN, MODEL, DetectorManifest, RecogniserManifest
 from export.package import Package
 
 
@@ -51,11 +54,11 @@ def open_recogniser(found: Package, device: Device) -> OnnxRecogniser:
     manifest = found.manifest
     if not isinstance(manifest, RecogniserManifest):
         raise StartError(f"{found.path}: is a {manifest.kind}, a recogniser is needed")
-    session = Session(found.read(MODEL), manifest.input.name, [manifest.output], device)
-    recogniser = OnnxRecogniser(session, manifest)
-    arrays = _golden(found)
-    features_ND = recogniser.features(arrays[golden.INPUTS])
-    _refuse(found, golden.feature_problem(arrays[golden.FEATURES], features_ND))
+    with _naming(found):
+        session = Session(found.read(MODEL), manifest.input.name, [manifest.output], device)
+        recogniser = OnnxRecogniser(session, manifest)
+        inputs, expected_ND = _golden(found, golden.INPUTS, golden.FEATURES)
+        _refuse(golden.feature_problem(expected_ND, recogniser.features(inputs)))
     return recogniser
 
 
@@ -64,21 +67,37 @@ def open_detector(found: Package, device: Device) -> OnnxDetector:
     manifest = found.manifest
     if not isinstance(manifest, DetectorManifest):
         raise StartError(f"{found.path}: is a {manifest.kind}, a detector is needed")
-    session = Session(found.read(MODEL), manifest.input.name, manifest.outputs, device)
-    arrays = _golden(found)
-    outputs = session.run(manifest.input.preprocessing()(arrays[golden.INPUTS]))
-    expected = [arrays[f"output_{n}"] for n in range(len(manifest.outputs))]
-    _refuse(found, golden.output_problem(expected, outputs))
+    with _naming(found):
+        session = Session(found.read(MODEL), manifest.input.name, manifest.outputs, device)
+        names = [f"output_{n}" for n in range(len(manifest.outputs))]
+        inputs, *expected = _golden(found, golden.INPUTS, *names)
+        outputs = session.run(manifest.input.preprocessing()(inputs))
+        _refuse(golden.output_problem(expected, outputs))
     return OnnxDetector(session, manifest)
 
 
-def _golden(found: Package) -> dict[str, NDArray[Any]]:
+@contextmanager
+def _naming(found: Package) -> Iterator[None]:
+    """Whatever goes wrong inside says which package it was."""
     try:
-        return found.golden()
-    except (PackageError, ValueError, OSError) as error:
-        raise StartError(f"{found.path}: golden vectors cannot be read: {error}") from error
+        yield
+    except PackageError as error:
+        raise StartError(str(error)) from error
+    except NormaError as error:
+        raise StartError(f"{found.path}: {error.message}") from error
 
 
-def _refuse(found: Package, problem: str | None) -> None:
+def _golden(found: Package, *names: str) -> list[NDArray[Any]]:
+    arrays = found.golden()
+    for name in names:
+        if name not in arrays:
+            raise StartError(f"{GOLDEN} holds no {name!r}")
+    inputs = arrays[golden.INPUTS]
+    if inputs.dtype != np.uint8 or inputs.ndim != 4 or inputs.shape[-1] != 3:
+        raise StartError(f"{GOLDEN}: {inputs.dtype} {inputs.shape} are not images")
+    return [arrays[name] for name in names]
+
+
+def _refuse(problem: str | None) -> None:
     if problem:
-        raise StartError(f"{found.path}: does not reproduce its golden vectors: {problem}")
+        raise StartError(f"does not reproduce its golden vectors: {problem}")

@@ -49,6 +49,8 @@ def _open(model: bytes, device: Device) -> Any:  # noqa: ANN401 - onnxruntime is
             f"device {device!r} needs {provider}, and this onnxruntime offers "
             f"{ort.get_available_providers()}: install the gpu environment, or set NORMA_DEVICE=cpu"
         )
+    if device == "cuda":
+        ort.preload_dlls()  # CUDA and cuDNN from the environment's own wheels, where they are
     try:
         session = ort.InferenceSession(model, options, providers=[provider])
     except Exception as error:  # the runtime raises classes of its own, by state

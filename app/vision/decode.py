@@ -7,7 +7,6 @@ whatever they like on hostile bytes.
 """
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from app.domain import Image, ImageFormat
 from app.errors import ImageUndecodableError, ImageUnsupportedError, NormaError
+from app.vision.containers import check_png, jpeg_structure
 from app.vision.limits import ImageLimits
 
 # Pillow's own guard would warn before ours has spoken; `ImageLimits` is checked on every header.
@@ -25,21 +25,10 @@ PIL.Image.MAX_IMAGE_PIXELS = None
 DECODE_SIDE = 1280
 """A JPEG whose longer side is at least twice this is decoded scaled, down to no less than this."""
 
-MAX_SCANS = 100
-"""Progressive JPEGs with more scans cost decoding time out of proportion; encoders write ~10."""
-
 _BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels."""
 
 _EXIF_ORIENTATION = 0x0112
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    format: ImageFormat
-    width: int
-    height: int
-    orientation: int
 
 
 def decode(data: bytes, limits: ImageLimits) -> Image:
@@ -58,7 +47,7 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
         return _decode(data, kind, limits)
     except NormaError:
         raise
-    except (Exception, MemoryError, RecursionError) as error:
+    except Exception as error:
         raise ImageUndecodableError(f"the {kind} is damaged or of an unknown variety") from error
 
 
@@ -79,32 +68,39 @@ def sniff(data: bytes) -> ImageFormat:
 
 
 def _decode(data: bytes, kind: ImageFormat, limits: ImageLimits) -> Image:
+    jpeg = jpeg_structure(data) if kind == "jpeg" else None
+    if kind == "png":
+        check_png(data)
     with PIL.Image.open(io.BytesIO(data), formats=(kind.upper(),)) as opened:
-        header = _Header(kind, opened.width, opened.height, _orientation(opened))
-        limits.check_sides(header.width, header.height, kind)
-        pixels = _jpeg(data, header, opened) if kind == "jpeg" else _flatten(opened)
-    scale = pixels.shape[1] / header.width
-    upright = _upright(pixels, header.orientation)
-    sides = (header.width, header.height)
-    width, height = sides if header.orientation < 5 else sides[::-1]
-    return Image(pixels=upright, format=kind, width=width, height=height, scale=scale)
+        sides = (opened.width, opened.height)
+        scaled = jpeg is not None and not jpeg.whole and opened.mode != "CMYK"
+        # Before anything else is asked of `opened`: even reading a PNG's EXIF decodes the pixels.
+        limits.check_sides(*sides, kind, scaled=scaled)
+        pixels = _flatten(opened) if jpeg is None else _jpeg(data, opened)
+        orientation = _orientation(opened)
+    width, height = sides if orientation < 5 else sides[::-1]
+    return Image(
+        pixels=_upright(pixels, orientation),
+        format=kind,
+        width=width,
+        height=height,
+        scale=pixels.shape[1] / sides[0],
+    )
 
 
-def _jpeg(data: bytes, header: _Header, opened: PIL.Image.Image) -> NDArray[np.uint8]:
-    if data.count(b"\xff\xda") > MAX_SCANS:
-        raise ImageUndecodableError(f"the JPEG holds more than {MAX_SCANS} scans")
+def _jpeg(data: bytes, opened: PIL.Image.Image) -> NDArray[np.uint8]:
     if opened.mode == "CMYK":
-        simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True)  # only to find damage
+        # Pillow converts these; the strict decoder only looks for damage, at its smallest scale.
+        simplejpeg.decode_jpeg(data, colorspace="CMYK", min_height=1, min_width=1, strict=True)
         return _rgb(opened)
-    longest = max(header.width, header.height)
-    smallest = (0, 0)
-    if longest >= 2 * DECODE_SIDE:
-        smallest = (
-            header.height * DECODE_SIDE // longest,
-            header.width * DECODE_SIDE // longest,
-        )
+    longest = max(opened.size)
+    shrink = DECODE_SIDE / longest if longest >= 2 * DECODE_SIDE else 0
     pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        data, colorspace="RGB", min_height=smallest[0], min_width=smallest[1], strict=True
+        data,
+        colorspace="RGB",
+        min_height=int(opened.height * shrink),
+        min_width=int(opened.width * shrink),
+        strict=True,
     )
     return pixels
 

@@ -8,7 +8,7 @@ from app.errors import ImageDimensionsError, ImageEmptyError, ImageTooLargeError
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """Bounds on one image. JPEGs decode scaled down, so they may hold more pixels."""
+    """Bounds on one image. JPEGs that decode scaled down may hold more pixels than the others."""
 
     max_bytes: int
     max_pixels: int
@@ -27,16 +27,19 @@ class ImageLimits:
                 limit_bytes=self.max_bytes,
             )
 
-    def check_sides(self, width: int, height: int, kind: ImageFormat) -> None:
-        """Raises ImageDimensionsError, which carries the sides and the limit they break."""
+    def check_sides(self, width: int, height: int, kind: ImageFormat, *, scaled: bool) -> None:
+        """`scaled` says that the image never exists at its full size.
+
+        Raises ImageDimensionsError, which carries the sides and the limit they break.
+        """
         longest, shortest = max(width, height), min(width, height)
-        pixels = self.max_jpeg_pixels if kind == "jpeg" else self.max_pixels
+        pixels = self.max_jpeg_pixels if scaled else self.max_pixels
         if shortest < self.min_side:
             problem = f"the shorter side must be at least {self.min_side} pixels"
         elif longest > self.max_side:
             problem = f"the longer side may be at most {self.max_side} pixels"
         elif width * height > pixels:
-            problem = f"a {kind} may hold at most {pixels} pixels"
+            problem = f"a {kind} of this kind may hold at most {pixels} pixels"
         elif longest > self.max_aspect * shortest:
             problem = f"the sides may differ at most by a factor of {self.max_aspect:g}"
         else:

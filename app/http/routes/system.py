@@ -48,8 +48,7 @@ def models(service: ServiceDep) -> ModelsOut:
 
 
 def _model(one: InstalledModel) -> ModelOut:
-    manifest = one.package.manifest
-    quality = one.package.quality()
+    manifest = one.manifest
     return ModelOut(
         name=manifest.name,
         kind=manifest.kind,
@@ -62,7 +61,7 @@ def _model(one: InstalledModel) -> ModelOut:
         loss=manifest.training.loss,
         contract_id=getattr(manifest, "contract_id", None),
         dim=getattr(manifest, "dim", None),
-        calibrated=one.package.calibration() is not None,
-        quality_basis=quality.basis if quality else None,
+        calibrated=one.calibration is not None,
+        quality_basis=one.quality.basis if one.quality else None,
         provider=one.provider,
     )

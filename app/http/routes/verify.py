@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
+from app.http.examples import VERIFY, answer
 from app.http.openapi import PHOTO_ERRORS, errors, photo_body
 from app.http.routes.faces import packages_out
 from app.http.schemas import SideOut, ThresholdOut, VerifyOptions, VerifyOut
@@ -15,7 +16,12 @@ router = APIRouter(prefix="/v1", tags=["verify"], responses=errors(*PHOTO_ERRORS
 IMAGES = ("image_a", "image_b")
 
 
-@router.post("/verify", summary="Compare two faces", openapi_extra=photo_body(IMAGES))
+@router.post(
+    "/verify",
+    summary="Compare two faces",
+    openapi_extra=photo_body(IMAGES),
+    responses=answer(VERIFY),
+)
 async def verify(
     request: Request, service: ServiceDep, options: Annotated[VerifyOptions, Query()]
 ) -> VerifyOut:

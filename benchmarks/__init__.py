@@ -1,0 +1,1 @@
+"""Measurements: paired and interleaved, ratios and medians, kept with hardware and date."""

@@ -1,0 +1,1 @@
+"""Calibration: labelled features become thresholds in error rates, with intervals."""
