@@ -16,6 +16,7 @@ from app.domain import (
     VerifyThreshold,
 )
 from app.errors import NormaError, NotReadyError, QualityRejectedError
+from app.gallery.room import GalleryRoom, open_room
 from app.inference import packages
 from app.inference.pool import WorkerPool
 from app.pipeline import Detection, Pipeline
@@ -60,6 +61,7 @@ class Service:
     pipeline: Pipeline
     calibration: Calibration | None
     pool: WorkerPool
+    gallery: GalleryRoom
 
     async def detect(self, photo: bytes) -> Detection:
         """All faces of a photo."""
@@ -99,6 +101,7 @@ class Service:
         """Raises NotReadyError once the workers have stopped."""
         if not self.pool.running:
             raise NotReadyError("the workers have stopped")
+        self.gallery.check_ready()
 
     def models(self) -> tuple[list[InstalledModel], dict[str, str]]:
         """The installed packages that verify, and the names of those that do not, with why.
@@ -133,6 +136,7 @@ class Service:
     def close(self) -> None:
         """Let what runs end, and stop."""
         self.pool.close()
+        self.gallery.close()
 
 
 def build_pipeline(settings: Settings) -> tuple[Pipeline, Package, Package]:
@@ -166,6 +170,7 @@ def build_service(settings: Settings) -> Service:
         pipeline=pipeline,
         calibration=recogniser.calibration(),
         pool=WorkerPool(settings.workers or os.cpu_count() or 1, settings.queue),
+        gallery=open_room(settings),
     )
 
 
