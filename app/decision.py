@@ -1,12 +1,22 @@
 """Scores to decisions, in error rates.
 
-No threshold stands in the code: they come from a package's calibration, or from the caller.
+No threshold stands in the code: they come from a package's calibration, from a gallery's own
+strangers, or from the caller.
 """
 
-from app.domain import Decision, Embedding, VerifyThreshold
-from app.errors import CalibrationMissingError, ContractMismatchError, RateUnsupportedError
+from dataclasses import replace
+
+from app.domain import Decision, IdentifyThreshold, Observation, Verdict, VerifyThreshold
+from app.errors import (
+    CalibrationMissingError,
+    ContractMismatchError,
+    InputError,
+    RateUnsupportedError,
+)
+from app.rates.own import OwnRates
 from export.contract import cosine
-from export.manifest import Calibration
+from export.rates import aware_similarity, fmr_from_fpir, fpir_from_fmr
+from export.tables import Calibration, OperatingPoint, PairScoring
 
 
 def threshold_at(calibration: Calibration | None, fmr: float) -> VerifyThreshold:
@@ -15,23 +25,26 @@ def threshold_at(calibration: Calibration | None, fmr: float) -> VerifyThreshold
     Raises CalibrationMissingError, and RateUnsupportedError for a rate stricter than the data
     behind the table supports.
     """
-    if calibration is None:
-        raise CalibrationMissingError(
-            "the recogniser's package has no calibration, so no false match rate is known; pass "
-            "threshold= (a cosine) yourself, or run `norma calibrate`"
-        )
-    allowed = [point for point in calibration.points if point.fmr <= fmr * (1 + 1e-9)]
-    if not allowed:
-        strictest = calibration.points[-1].fmr
-        raise RateUnsupportedError(
-            f"fmr={fmr:g} is stricter than the calibration supports ({strictest:g}, from "
-            f"{calibration.data.impostor} impostor comparisons of {calibration.data.name})",
-            strictest_fmr=strictest,
-        )
-    point = allowed[0]
+    known = _known(calibration)
+    point = _point(known, fmr)
+    if point is None:
+        raise _unsupported(known, f"fmr={fmr:g} is", fmr)
     return VerifyThreshold(
-        point.threshold, "calibration", point.fmr, point.fmr_interval, calibration.data.name
+        point.threshold, "calibration", point.fmr, point.fmr_interval, known.data.name
     )
+
+
+def with_review(
+    threshold: VerifyThreshold, calibration: Calibration | None, review_fmr: float
+) -> VerifyThreshold:
+    """The same threshold with an inconclusive zone below it, down to the looser rate's threshold.
+
+    Raises InputError where `review_fmr` is not the looser of the two, and as `threshold_at` does.
+    """
+    looser = threshold_at(calibration, review_fmr)
+    if looser.value > threshold.value:
+        raise InputError("review_fmr must be looser (larger) than the rate of a match")
+    return replace(threshold, review=looser.value, review_fmr=looser.fmr)
 
 
 def threshold_given(cosine_threshold: float) -> VerifyThreshold:
@@ -39,11 +52,112 @@ def threshold_given(cosine_threshold: float) -> VerifyThreshold:
     return VerifyThreshold(cosine_threshold, "request", None, None, None)
 
 
-def decide(a: Embedding, b: Embedding, threshold: VerifyThreshold, identical: bool) -> Decision:
-    """Compare two embeddings. Raises ContractMismatchError across contracts."""
-    if a.contract_id != b.contract_id:
-        raise ContractMismatchError(
-            f"features of contracts {a.contract_id} and {b.contract_id} cannot be compared"
+def identify_at(
+    calibration: Calibration | None, fpir: float, faces: int, own: OwnRates | None = None
+) -> IdentifyThreshold:
+    """The threshold that keeps a stranger's false candidates at `fpir` among `faces` faces.
+
+    From the package's 1:1 table by FPIR ≤ 1 − (1 − FMR)^faces, so that it rises as the gallery
+    grows, or from the gallery's own strangers: the stricter where both speak, the one that does
+    where only one supports the rate. Raises CalibrationMissingError, and RateUnsupportedError
+    where neither does.
+    """
+    if own is None or not own.supports(fpir, faces):
+        return _from_package(_known(calibration), fpir, faces)
+    found = own.threshold(fpir, faces)
+    local = IdentifyThreshold(
+        found.value, faces, "gallery", fpir, found.interval, None, own.describe()
+    )
+    try:
+        return max(_from_package(_known(calibration), fpir, faces), local, key=_strictness)
+    except (CalibrationMissingError, RateUnsupportedError):
+        return local
+
+
+def _strictness(threshold: IdentifyThreshold) -> float:
+    return threshold.value
+
+
+def _from_package(calibration: Calibration, fpir: float, faces: int) -> IdentifyThreshold:
+    needed = fmr_from_fpir(fpir, max(faces, 1))
+    point = _point(calibration, needed)
+    if point is None:
+        raise _unsupported(
+            calibration,
+            f"fpir={fpir:g} among {faces:,} faces needs fmr={needed:.2g}, which is",
+            needed,
         )
-    similarity = cosine(a.feature, b.feature)
-    return Decision(similarity >= threshold.value, similarity, threshold, identical)
+    low, high = (fpir_from_fmr(min(rate, 1 - 1e-12), faces) for rate in point.fmr_interval)
+    return IdentifyThreshold(
+        point.threshold,
+        faces,
+        "calibration",
+        fpir,
+        (low, high),
+        point.fmr,
+        calibration.data.name,
+    )
+
+
+def identify_given(cosine_threshold: float, faces: int) -> IdentifyThreshold:
+    """A 1:N threshold the caller answers for."""
+    return IdentifyThreshold(cosine_threshold, faces, "request", None, None, None, None)
+
+
+def decide(
+    a: Observation,
+    b: Observation,
+    threshold: VerifyThreshold,
+    identical: bool,
+    scoring: PairScoring | None = None,
+) -> Decision:
+    """Compare two faces. Raises ContractMismatchError across contracts."""
+    if a.embedding.contract_id != b.embedding.contract_id:
+        raise ContractMismatchError(
+            f"features of contracts {a.embedding.contract_id} and {b.embedding.contract_id} "
+            "cannot be compared"
+        )
+    similarity = cosine(a.embedding.feature, b.embedding.feature)
+    score = _score(similarity, a.quality.score, b.quality.score, scoring)
+    return Decision(_verdict(score, threshold), similarity, score, threshold, identical)
+
+
+def _score(
+    similarity: float, a: float | None, b: float | None, scoring: PairScoring | None
+) -> float:
+    if scoring is None or a is None or b is None:
+        return similarity
+    return aware_similarity(similarity, min(a, b) / 100, scoring.slope, scoring.offset)
+
+
+def _verdict(score: float, threshold: VerifyThreshold) -> Verdict:
+    if score >= threshold.value:
+        return Verdict.MATCH
+    if threshold.review is not None and score >= threshold.review:
+        return Verdict.INCONCLUSIVE
+    return Verdict.NO_MATCH
+
+
+def _known(calibration: Calibration | None) -> Calibration:
+    if calibration is None:
+        raise CalibrationMissingError(
+            "the recogniser's package has no calibration, so no false match rate is known; pass "
+            "threshold= (a cosine) yourself, or run `norma calibrate`"
+        )
+    return calibration
+
+
+def _point(calibration: Calibration, fmr: float) -> OperatingPoint | None:
+    """The loosest point that does not exceed the rate."""
+    allowed = (point for point in calibration.points if point.fmr <= fmr * (1 + 1e-9))
+    return next(allowed, None)
+
+
+def _unsupported(calibration: Calibration, what: str, fmr: float) -> RateUnsupportedError:
+    strictest = calibration.points[-1].fmr
+    return RateUnsupportedError(
+        f"{what} stricter than the calibration supports ({strictest:g}, from "
+        f"{calibration.data.impostor} impostor comparisons of {calibration.data.name}; {fmr:.2g} "
+        f"needs {3 / fmr:,.0f})",
+        strictest_fmr=strictest,
+    )

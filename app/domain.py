@@ -91,6 +91,10 @@ class Reason(StrEnum):
     FACE_TOO_SMALL = "face_too_small"
     FACE_CLIPPED = "face_clipped"
     LOW_QUALITY = "low_quality"
+    EXTREME_POSE = "extreme_pose"
+    BLURRED = "blurred"
+    UNDER_EXPOSED = "under_exposed"
+    OVER_EXPOSED = "over_exposed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +133,20 @@ class Timings:
     embed: float = 0.0
 
 
+class Verdict(StrEnum):
+    """The answer to one comparison; `inconclusive` only where the policy has such a zone."""
+
+    MATCH = "match"
+    NO_MATCH = "no_match"
+    INCONCLUSIVE = "inconclusive"
+
+
 @dataclass(frozen=True, slots=True)
 class VerifyThreshold:
     """A cosine threshold for one comparison (1:1), and where it came from.
 
-    Its own type, so that a 1:1 threshold cannot serve 1:N by accident.
+    Its own type, so that a 1:1 threshold cannot serve 1:N by accident. Between `review` (the
+    threshold of the looser `review_fmr`) and `value` lies the inconclusive zone, where asked for.
     """
 
     value: float
@@ -141,13 +154,42 @@ class VerifyThreshold:
     fmr: float | None
     fmr_interval: tuple[float, float] | None
     data: str | None
+    review: float | None = None
+    review_fmr: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyThreshold:
+    """A cosine threshold for one search among `faces` faces (1:N), and where it came from.
+
+    It holds for a gallery of that size only: with twice the faces a stranger meets about twice as
+    many false candidates. `fpir` is the rate that was asked for; `fmr` the calibrated rate of one
+    comparison behind it, None where the gallery's own strangers gave the threshold.
+    """
+
+    value: float
+    faces: int
+    source: Literal["calibration", "gallery", "request"]
+    fpir: float | None
+    fpir_interval: tuple[float, float] | None
+    fmr: float | None
+    data: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to one comparison."""
+    """The answer to one comparison.
 
-    match: bool
+    `score` is what was held against the threshold: the similarity, or its quality-aware form where
+    the package was calibrated with that.
+    """
+
+    verdict: Verdict
     similarity: float
+    score: float
     threshold: VerifyThreshold
     identical_image: bool
+
+    @property
+    def match(self) -> bool:
+        return self.verdict is Verdict.MATCH

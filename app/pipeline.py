@@ -62,7 +62,7 @@ class Pipeline:
             face=face,
             face_count=len(detection.faces),
             embedding=embedding,
-            quality=self.judge(image, face, embedding, stage),
+            quality=self.judge(image, face, crop, embedding, stage),
             timings=Timings(
                 decode=detection.timings.decode,
                 detect=detection.timings.detect,

@@ -25,8 +25,8 @@ from app.vision.limits import ImageLimits
 from app.vision.quality import QualityJudge, Stage
 from export import package
 from export.errors import PackageError
-from export.manifest import Calibration, QualityCurve
 from export.package import Manifest, Package
+from export.tables import Calibration, QualityCurve
 
 Pair = tuple[bytes, bytes]
 
@@ -88,14 +88,23 @@ class Service:
         jobs = [partial(_observe_named, self.pipeline, name, named[name], how) for name in named]
         observed = await self.pool.run_all(jobs)
         a, b = admit(dict(zip(named, observed, strict=True)), policy).values()
-        verdict = decision.decide(a.embedding, b.embedding, threshold, photos[0] == photos[1])
+        scoring = self.calibration.scoring if self.calibration else None
+        verdict = decision.decide(a, b, threshold, photos[0] == photos[1], scoring)
         return Verification(a, b, verdict, (perf_counter() - start) * 1000)
 
-    def threshold(self, fmr: float | None, cosine: float | None) -> VerifyThreshold:
-        """The 1:1 threshold for a request that names a rate, a cosine, or neither."""
+    def threshold(
+        self, fmr: float | None, cosine: float | None, review_fmr: float | None = None
+    ) -> VerifyThreshold:
+        """The 1:1 threshold for a request that names a rate, a cosine, or neither.
+
+        With `review_fmr`, similarities down to that looser rate's threshold are inconclusive.
+        """
         if cosine is not None:
             return decision.threshold_given(cosine)
-        return decision.threshold_at(self.calibration, fmr or self.settings.fmr)
+        found = decision.threshold_at(self.calibration, fmr or self.settings.fmr)
+        if review_fmr is None:
+            return found
+        return decision.with_review(found, self.calibration, review_fmr)
 
     def check_ready(self) -> None:
         """Raises NotReadyError once the workers have stopped."""

@@ -1,13 +1,20 @@
-"""`python -m benchmarks [verify | accuracy …]`."""
+"""`python -m benchmarks [verify | accuracy … | obtained … | losses …]`."""
 
 import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
 
-from benchmarks import accuracy, verify
-
-COMMANDS = {"verify": verify.main, "accuracy": accuracy.main}
+# By name: one benchmark's packages (torch, insightface) must not be needed by another.
+COMMANDS: Mapping[str, str] = {
+    "verify": "benchmarks.verify",
+    "accuracy": "benchmarks.accuracy",
+    "obtained": "benchmarks.obtained",
+    "losses": "benchmarks.losses.command",
+}
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:] or ["verify"]
     if name not in COMMANDS:
         sys.exit(f"one of {', '.join(COMMANDS)} is expected, not {name!r}")
-    COMMANDS[name](arguments)
+    main: Callable[[list[str]], None] = import_module(COMMANDS[name]).main
+    main(arguments)

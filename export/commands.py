@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from export import package
 from export.commands_import import importing, say_installed
@@ -17,17 +16,25 @@ models = typer.Typer(help="Model packages.", no_args_is_help=True)
 models.add_typer(importing, name="import")
 out = Console(highlight=False, soft_wrap=True)
 
+_QUALITY = {
+    "norm": "its norm is a quality",
+    "none": "its norm is no quality",
+    None: "quality not measured",
+}
+
 
 @models.command("list")
 def list_(data_dir: DataDir = DEFAULT_DATA) -> None:
     """The installed packages, their licences and whether they are calibrated."""
-    table = Table("package", "kind", "version", "licence", "commercial", "calibrated", "quality")
-    for path in _installed(data_dir):
+    installed = _installed(data_dir)
+    if not installed:
+        out.print(f"no packages in {packages_dir(data_dir)}", markup=False)
+    for path in installed:
         try:
-            table.add_row(*(escape(cell) for cell in _row(package.load(path))))
+            facts = escape(_facts(package.load(path)))
         except PackageError as error:
-            table.add_row(escape(path.name), f"[red]damaged[/]: {escape(str(error))}")
-    out.print(table if table.row_count else escape(f"no packages in {packages_dir(data_dir)}"))
+            facts = f"[red]damaged[/]: {escape(str(error))}"
+        out.print(f"{escape(f'{path.name:<24}')} {facts}")
 
 
 @models.command()
@@ -112,15 +119,13 @@ def _installed(data_dir: Path) -> list[Path]:
     return sorted(path for path in where.glob("[!.]*") if path.is_dir()) if where.is_dir() else []
 
 
-def _row(found: package.Package) -> tuple[str, ...]:
+def _facts(found: package.Package) -> str:
     manifest = found.manifest
-    quality = found.quality()
-    return (
-        found.path.name,
-        manifest.kind,
-        manifest.version,
-        manifest.licence.name,
-        "yes" if manifest.licence.commercial_use else "no",
-        "yes" if found.calibration() else "–",
-        quality.basis if quality else "–",
-    )
+    facts = f"{manifest.kind:<11}{manifest.version:<10}{manifest.licence.name}"
+    if not manifest.licence.commercial_use:
+        facts += ", not for commercial use"
+    if manifest.kind == "recogniser":
+        quality = found.quality()
+        facts += ", calibrated" if found.calibration() else ", not calibrated"
+        facts += f", {_QUALITY[quality.basis if quality else None]}"
+    return facts

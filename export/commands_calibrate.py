@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from export import manifest as schema
 from export import package
+from export import tables as schema
 from export.calibrate import labels
 from export.calibrate.given import (
     DEFAULT_DETECTOR,
@@ -45,6 +45,9 @@ Tail = Annotated[
 Gated = Annotated[
     bool, typer.Option(help="Leave out what the enrolment gate refuses, and count it.")
 ]
+Aware = Annotated[
+    bool, typer.Option(help="Quality-aware similarity, if it helps on held-out people.")
+]
 Enrol = Annotated[float, typer.Option(min=0, max=0.5, help="Part of enrolments refused.")]
 Query = Annotated[float, typer.Option(min=0, max=0.5, help="Part of queries refused.")]
 ReportTo = Annotated[Path | None, typer.Option("--report", help="Also write the HTML report.")]
@@ -67,6 +70,7 @@ def calibrate(
     tail: Tail = None,
     listed_only: ListedOnly = False,
     gated: Gated = False,
+    quality_aware: Aware = False,
     discard_enrol: Enrol = 0.02,
     discard_query: Query = 0.005,
     detector: Detector = DEFAULT_DETECTOR,
@@ -100,6 +104,7 @@ def calibrate(
         QualityPlan(data, max(discard_enrol, discard_query), discard_query),
         listed.pairs if listed and listed_only else None,
         gated=gated,
+        aware=quality_aware,
     )
     written = calibration.write(found, outcome)
     show(outcome.measured.record, outcome.quality)

@@ -55,6 +55,9 @@ def import_recogniser(
     std: Annotated[str, typer.Option(help="One number, or three with commas, 0–255.")] = "127.5",
     template: Annotated[str, typer.Option(help=f"One of {', '.join(TEMPLATES)}.")] = "arcface-112",
     loss: Annotated[str, typer.Option(help="Loss it was trained with.")] = "unknown",
+    keep_prelu: Annotated[
+        bool, typer.Option(help="Leave PReLUs as they are: for GPUs, where they are cheap.")
+    ] = False,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
     """An ArcFace-style ONNX network: aligned crop in, feature out."""
@@ -75,6 +78,7 @@ def import_recogniser(
         ),
         Preprocessing(colour_order, _triple(mean, "--mean"), _scales(std)),
         TEMPLATES[template],
+        keep_prelu=keep_prelu,
     )
     say_installed(made)
 

@@ -4,8 +4,10 @@ PackageError
 ├── ManifestError     a manifest or table that does not say what it must (names file and field)
 ├── IntegrityError    a file that is missing, foreign or not what the manifest recorded
 ├── ImportFailedError a foreign model that cannot become a package (names file and reason)
-└── CalibrationError  labelled photos or scores from which no honest table can be made
-    └── UnsupportedRateError  an error rate below what the comparisons at hand can show
+├── CalibrationError  labelled photos or scores from which no honest table can be made
+│   └── UnsupportedRateError  an error rate below what the comparisons at hand can show
+├── ParityError       an exported file that is not the network it came from
+└── DriftError        a smaller file that differs too much from the fp32 one
 """
 
 
@@ -43,3 +45,15 @@ class UnsupportedRateError(CalibrationError):
     """An error rate below what the comparisons at hand can show."""
 
     code = "rate_unsupported"
+
+
+class ParityError(PackageError):
+    """The exported file differs from the network it came from; the message says how."""
+
+    code = "parity_failed"
+
+
+class DriftError(PackageError):
+    """A smaller file differs too much from the fp32 one; the message lists what and by how much."""
+
+    code = "drift_too_large"

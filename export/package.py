@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import manifest as schema
+from export import tables
 from export.errors import IntegrityError, ManifestError
 
 _MAX_MANIFEST = 1024 * 1024
@@ -58,13 +59,13 @@ class Package:
         except (zipfile.BadZipFile, zlib.error, ValueError, OSError) as error:
             raise IntegrityError(f"{self.path / schema.GOLDEN}: unreadable: {error}") from error
 
-    def calibration(self) -> schema.Calibration | None:
+    def calibration(self) -> tables.Calibration | None:
         """The 1:1 table, or None where nobody has calibrated the package yet."""
-        return self._table(schema.CALIBRATION, schema.Calibration)
+        return self._table(schema.CALIBRATION, tables.Calibration)
 
-    def quality(self) -> schema.QualityCurve | None:
+    def quality(self) -> tables.QualityCurve | None:
         """The norm's curve and gates, or None where they were not measured."""
-        return self._table(schema.QUALITY, schema.QualityCurve)
+        return self._table(schema.QUALITY, tables.QualityCurve)
 
     def _table(self, name: str, kind: type[schema.RecordT]) -> schema.RecordT | None:
         if name not in self.manifest.files:
@@ -174,18 +175,26 @@ def unpack(archive: Path, destination: Path) -> Package:
     """
     try:
         with zipfile.ZipFile(archive) as source, writing(destination) as staging:
-            members = source.infolist()
-            if len(members) > _MAX_MEMBERS:
-                raise IntegrityError(f"{archive}: holds {len(members)} files")
-            for member in members:
-                if problem := _member_problem(member):
-                    raise IntegrityError(f"{archive}: {member.filename!r} {problem}")
+            for member in _members(source, archive):
                 with source.open(member) as content, (staging / member.filename).open("xb") as file:
                     shutil.copyfileobj(content, file)
             load(staging)
     except (zipfile.BadZipFile, zlib.error) as error:
         raise IntegrityError(f"{archive}: not a readable zip archive: {error}") from error
     return load(destination)
+
+
+def _members(source: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
+    members = source.infolist()
+    if len(members) > _MAX_MEMBERS:
+        raise IntegrityError(f"{archive}: holds {len(members)} files")
+    seen: set[str] = set()
+    for member in members:
+        problem = "comes twice" if member.filename in seen else _member_problem(member)
+        if problem:
+            raise IntegrityError(f"{archive}: {member.filename!r} {problem}")
+        seen.add(member.filename)
+    return members
 
 
 def _member_problem(member: zipfile.ZipInfo) -> str | None:

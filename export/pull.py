@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import shutil
 import tempfile
+import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -49,6 +50,8 @@ def download(entry: Entry, directory: Path) -> Path:
         try:
             _fetch(entry, part)
         except (OSError, ValueError, http.client.HTTPException) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             raise PackageError(
                 f"{entry.url}: {error}; on a machine without access, fetch it elsewhere and put "
                 f"it at {done}"

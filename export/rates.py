@@ -53,3 +53,12 @@ def fpir_from_fmr(fmr: float, comparisons: int) -> float:
 def fmr_from_fpir(fpir: float, comparisons: int) -> float:
     """The per-comparison FMR that keeps a stranger's false candidates at `fpir`."""
     return -math.expm1(math.log1p(-fpir) / comparisons)
+
+
+def aware_similarity(similarity: float, quality: float, slope: float, offset: float) -> float:
+    """QMagFace's form: s + min(0, slope · s + offset) · q, with the pair's lower quality in [0, 1].
+
+    Terhörst et al., WACV 2023: a low similarity between two good photos speaks louder than
+    between poor ones.
+    """
+    return similarity + min(0.0, slope * similarity + offset) * quality

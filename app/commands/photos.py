@@ -1,6 +1,7 @@
 """`norma detect`, `norma embed` and `norma verify`: the pipeline on files, without a server."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,25 @@ from app.service import admit, build_pipeline
 Photo = Annotated[Path, typer.Argument(help="JPEG, PNG or WebP.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Select = Annotated[FaceSelect, typer.Option("--face", help="Which of several faces.")]
+
+
+def _within(lowest: float, highest: float) -> Callable[[float | None], float | None]:
+    """A check of an option; NaN, which no comparison holds for, is refused too."""
+
+    def check(value: float | None) -> float | None:
+        if value is not None and not lowest <= value <= highest:
+            raise typer.BadParameter(f"must lie between {lowest:g} and {highest:g}")
+        return value
+
+    return check
+
+
+Rate = Annotated[
+    float | None, typer.Option(help="False match rate to decide at.", callback=_within(1e-12, 1))
+]
+Cosine = Annotated[
+    float | None, typer.Option(help="A cosine to decide at instead.", callback=_within(-1, 1))
+]
 Policy = Annotated[QualityPolicy, typer.Option("--quality", help="What happens to poor faces.")]
 
 
@@ -32,8 +52,9 @@ def detect(
     as_json: Json = False,
 ) -> None:
     """Find faces and save the photo with boxes and landmarks drawn in."""
+    data = read_photo(photo)
     pipeline, _, _ = build_pipeline(settings())
-    found = pipeline.detect(read_photo(photo))
+    found = pipeline.detect(data)
     target = output or photo.with_name(f"{photo.stem}.faces.png")
     _save(target, _drawn(found.image.pixels, found.faces, found.image.scale))
     if as_json:
@@ -56,8 +77,9 @@ def embed(
     quality: Policy = QualityPolicy.WARN,
 ) -> None:
     """Print one face's raw feature, norm and quality as JSON."""
+    data = read_photo(photo)
     pipeline, _, recogniser = build_pipeline(settings())
-    observed = pipeline.observe(read_photo(photo), face, "query")
+    observed = pipeline.observe(data, face, "query")
     observed = admit({"image": observed}, quality)["image"]
     feature = observed.embedding.feature.astype("<f4")
     _print_json(
@@ -73,13 +95,14 @@ def embed(
 def verify(
     photo_a: Photo,
     photo_b: Photo,
-    fmr: Annotated[float | None, typer.Option(help="False match rate to decide at.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="A cosine to decide at instead.")] = None,
+    fmr: Rate = None,
+    threshold: Cosine = None,
     face: Select = FaceSelect.LARGEST,
     quality: Policy = QualityPolicy.REJECT,
     as_json: Json = False,
 ) -> None:
     """Do two photos show the same person? Ends with status 0 for a match, 2 for none."""
+    photos = {"image_a": read_photo(photo_a), "image_b": read_photo(photo_b)}
     chosen = settings()
     pipeline, _, recogniser = build_pipeline(chosen)
     limit = (
@@ -87,13 +110,15 @@ def verify(
         if threshold is not None
         else decision.threshold_at(recogniser.calibration(), fmr or chosen.fmr)
     )
-    photos = {"image_a": read_photo(photo_a), "image_b": read_photo(photo_b)}
     seen = {name: pipeline.observe(photo, face, "query") for name, photo in photos.items()}
     a, b = admit(seen, quality).values()
     same = photos["image_a"] == photos["image_b"]
-    verdict = decision.decide(a.embedding, b.embedding, limit, same)
+    table = recogniser.calibration()
+    verdict = decision.decide(a, b, limit, same, table.scoring if table else None)
     if as_json:
-        _print_json(asdict(verdict) | {"image_a": _side(a), "image_b": _side(b)})
+        _print_json(
+            asdict(verdict) | {"match": verdict.match, "image_a": _side(a), "image_b": _side(b)}
+        )
     else:
         rate = f" (FMR {limit.fmr:g}, {escape(limit.data or '')})" if limit.fmr else " (given)"
         word = "[green]match[/]" if verdict.match else "[red]no match[/]"

@@ -4,7 +4,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.domain import Decision, Face, FaceSelect, Image, Observation, QualityPolicy, Timings
+from app.domain import (
+    Decision,
+    Face,
+    FaceSelect,
+    Image,
+    Observation,
+    QualityPolicy,
+    Timings,
+    Verdict,
+)
 from export.contract import LANDMARKS
 
 Point = tuple[float, float]
@@ -42,10 +51,16 @@ class VerifyOptions(FaceOptions):
         None, description="A cosine to decide at instead; its error rate is then unknown."
     )
 
+    review_fmr: Rate | None = Field(
+        None,
+        description="A looser rate: similarities between its threshold and the match's are "
+        "inconclusive, for a person to look at.",
+    )
+
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if self.fmr is not None and self.threshold is not None:
-            raise ValueError("give fmr or threshold, not both")
+        if self.threshold is not None and (self.fmr is not None or self.review_fmr is not None):
+            raise ValueError("give rates (fmr, review_fmr) or a threshold, not both")
         return self
 
 
@@ -176,6 +191,8 @@ class ThresholdOut(Out):
     fmr: float | None = Field(description="The calibrated false match rate at that cosine.")
     fmr_interval: tuple[float, float] | None = Field(description="95% interval of that rate.")
     data: str | None = Field(description="What the rate was measured on.")
+    review: float | None = Field(description="From here up to `value`: inconclusive.")
+    review_fmr: float | None
 
     @classmethod
     def of(cls, decision: Decision) -> Self:
@@ -186,6 +203,8 @@ class ThresholdOut(Out):
             fmr=threshold.fmr,
             fmr_interval=_significant(threshold.fmr_interval),
             data=threshold.data,
+            review=None if threshold.review is None else round(threshold.review, 5),
+            review_fmr=threshold.review_fmr,
         )
 
 
@@ -195,7 +214,12 @@ def _significant(interval: tuple[float, float] | None) -> tuple[float, float] | 
 
 class VerifyOut(Out):
     match: bool
+    verdict: Verdict = Field(description="`inconclusive` only where review_fmr was given.")
     similarity: float = Field(description="Cosine of the two features, −1 to 1.")
+    score: float = Field(
+        description="What the threshold was held against: the similarity, or its quality-aware "
+        "form where the package was calibrated with that."
+    )
     threshold: ThresholdOut
     identical_image: bool = Field(description="Both files hold the same bytes.")
     quality_policy: QualityPolicy

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export import manifest as schema
+from export import tables as schema
 from export.calibrate.comparisons import Comparisons
 from export.calibrate.labels import LabelledFeatures
 from export.calibrate.subjects import SubjectCounts, by_subject

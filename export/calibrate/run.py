@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from export import card, package, tables
 from export import manifest as schema
-from export import package
 from export.calibrate.comparisons import AllPairs, Comparisons, ListedPairs, genuine_pairs
 from export.calibrate.labels import LabelledFeatures
 from export.calibrate.photos import Extraction
@@ -15,7 +16,7 @@ from export.errors import CalibrationError
 from export.package import Package
 from export.quality.curve import Curve
 from export.quality.record import QualityPlan, operating_point, quality_record
-from export.quality.scoring import fit_scoring
+from export.quality.scoring import AwarePairs, fit_scoring
 from export.report.page import Content
 from export.report.worst import WorstPair, worst_pairs
 
@@ -27,7 +28,7 @@ class Outcome:
     """What a calibration came to, and the features it rests on (after a gate, if one was used)."""
 
     measured: Measured
-    quality: schema.QualityCurve
+    quality: tables.QualityCurve
     features: LabelledFeatures
     compared: Comparisons
 
@@ -61,11 +62,13 @@ def run(
     pairs: Names | None = None,
     *,
     gated: bool = False,
+    aware: bool = False,
 ) -> Outcome:
     """Table, quality record and scoring.
 
     With `gated`, photos under the enrolment gate count as failures to enrol, and the table is
-    measured on the others: what a service that refuses them will meet.
+    measured on the others: what a service that refuses them will meet. With `aware`, the table is
+    measured on quality-aware similarities, where held-out people showed that they help.
     """
     features = extraction.features
     compared = comparisons(features, pairs)
@@ -76,21 +79,38 @@ def run(
         features = _enrolled(features, quality.gates.enrol)
         compared = comparisons(features, pairs)
         measured = calibrate(features, plan, compared)
+    if aware and quality.scoring is not None and quality.scoring.kept:
+        compared = _aware(compared, features, quality, quality.scoring)
+        measured = calibrate(features, replace(plan, scoring=quality.scoring), compared)
     return Outcome(measured, quality, features, compared)
 
 
 def _scoring(
-    features: LabelledFeatures, record: schema.Calibration, quality: schema.QualityCurve
-) -> schema.PairScoring | None:
+    features: LabelledFeatures, record: tables.Calibration, quality: tables.QualityCurve
+) -> tables.PairScoring | None:
     """A fit of quality-aware scoring, where there is a quality and enough people to judge it."""
     if quality.basis == "none":
         return None
-    curve = Curve(quality.centre, quality.width)
-    quality_N = (curve(features.norms()) / 100).astype(np.float32)
+    # Half of the people make a quarter of the comparisons; a little less where halves differ.
+    fmr = operating_point(record, share=0.2).fmr
     try:
-        return fit_scoring(features, quality_N, operating_point(record).fmr)
+        return fit_scoring(features, _unit_quality(features, quality), fmr)
     except CalibrationError:
         return None
+
+
+def _aware(
+    compared: Comparisons,
+    features: LabelledFeatures,
+    quality: tables.QualityCurve,
+    scoring: tables.PairScoring,
+) -> AwarePairs:
+    return AwarePairs(compared, _unit_quality(features, quality), scoring.slope, scoring.offset)
+
+
+def _unit_quality(features: LabelledFeatures, quality: tables.QualityCurve) -> NDArray[np.float32]:
+    curve = Curve(quality.centre, quality.width)
+    return (curve(features.norms()) / 100).astype(np.float32)
 
 
 def _enrolled(features: LabelledFeatures, gate: float) -> LabelledFeatures:
@@ -100,13 +120,15 @@ def _enrolled(features: LabelledFeatures, gate: float) -> LabelledFeatures:
 
 
 def write(found: Package, outcome: Outcome) -> Package:
-    """Put the records into the package, in one step."""
-    return package.replace(
-        found,
-        {
-            schema.CALIBRATION: _json(outcome.measured.record),
-            schema.QUALITY: _json(outcome.quality),
-        },
+    """Put the records into the package and write its card anew."""
+    return card.refresh(
+        package.replace(
+            found,
+            {
+                schema.CALIBRATION: _json(outcome.measured.record),
+                schema.QUALITY: _json(outcome.quality),
+            },
+        )
     )
 
 

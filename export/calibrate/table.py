@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from export import manifest as schema
+from export import tables as schema
 from export.calibrate.comparisons import AllPairs, Comparisons
 from export.calibrate.counts import ScoreCounts, count, require
 from export.calibrate.groups import disparities, group_rates
@@ -41,6 +41,8 @@ class Plan:
     targets: tuple[float, ...] = TARGETS
     tail: TailModel | None = None
     required: tuple[float, ...] = ()
+    scoring: schema.PairScoring | None = None
+    """What turned similarities into the scores that are given, where they are quality-aware."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def calibrate(
         equal_error_rate=counts.eer()[0],
         curve=_curve(counts),
         histogram=_histogram(counts),
+        scoring=plan.scoring,
         groups=groups,
         disparities=disparities(groups),
     )

@@ -71,14 +71,16 @@ def _find(directory: Path, role: str) -> Path:
 def _role(model: onnx.ModelProto) -> str:
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [entry for entry in model.graph.input if entry.name not in weights]
-    if len(inputs) != 1:
+    outputs = model.graph.output
+    if len(inputs) != 1 or len(outputs) not in (1, 9):
         return "other"
-    sides = [entry.dim_value for entry in inputs[0].type.tensor_type.shape.dim[2:]]
-    if len(model.graph.output) == 9:
+    if len(outputs) == 9:
         return "detector"
-    width = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+    sides = [entry.dim_value for entry in inputs[0].type.tensor_type.shape.dim[2:]]
+    shape = outputs[0].type.tensor_type.shape.dim
+    width = shape[-1].dim_value if shape else 0
     # Age, gender and landmark networks also have one output, but of other sizes.
-    if len(model.graph.output) == 1 and sides == [112, 112] and (width == 0 or width % 64 == 0):
+    if sides == [112, 112] and (width == 0 or width % 64 == 0):
         return "recogniser"
     return "other"
 

@@ -10,10 +10,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from export import contract, golden, package, repair, runtime
+from export import card, contract, golden, package, repair, runtime
 from export import manifest as schema
 from export.contract import AlignmentTemplate, Preprocessing
 from export.errors import ImportFailedError
+from export.graphs import rewrite_prelu, sort_nodes
 from export.package import Package
 
 Family = Literal["scrfd", "yunet"]
@@ -79,13 +80,18 @@ def import_recogniser(
     preprocessing: Preprocessing,
     template: AlignmentTemplate,
     tables: Callable[[str], Mapping[str, bytes]] = lambda contract_id: {},
+    *,
+    keep_prelu: bool = False,
 ) -> Package:
     """An ArcFace-style network (aligned crop in, feature out) as a package at `destination`.
 
-    `tables` gives further files, which may have to carry the contract id. Raises
+    `tables` gives further files, which may have to carry the contract id. PReLUs are rewritten
+    into what ONNX Runtime does fast on CPUs (the same features) unless `keep_prelu`. Raises
     ImportFailedError when the file is no such network.
     """
     model = repair.tidy(repair.parse(data, about.name))
+    if not keep_prelu and rewrite_prelu(model):
+        sort_nodes(model)
     network = _settle(model, about.name, golden.inputs(template.size), preprocessing)
     features_ND = _features(network, about.name)
     dim = features_ND.shape[1]
@@ -108,7 +114,7 @@ def import_recogniser(
         golden.FEATURES: features_ND,
     }
     files = {schema.MODEL: network.data, schema.GOLDEN: package.npz(arrays)}
-    return package.write(destination, files | dict(tables(space)), facts)
+    return card.refresh(package.write(destination, files | dict(tables(space)), facts))
 
 
 def import_detector(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from export import manifest as schema
+from export import tables as schema
 from export.calibrate.comparisons import Batch
 from export.errors import CalibrationError
 from models.evaluate.discard import DiscardCurve, discard_curve, pair_quality

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export import manifest as schema
+from export import tables as schema
 from export.calibrate.comparisons import AllPairs, genuine_pairs
 from export.calibrate.labels import LabelledFeatures
 from export.errors import CalibrationError
@@ -71,13 +71,17 @@ def qualities(features: LabelledFeatures) -> Qualities:
     return found
 
 
-def operating_point(calibration: schema.Calibration) -> schema.OperatingPoint:
-    """The strictest measured point from `OPERATING_FMR` up with ten expected errors behind it."""
+def operating_point(calibration: schema.Calibration, share: float = 1.0) -> schema.OperatingPoint:
+    """The strictest measured point from `OPERATING_FMR` up with ten expected errors behind it.
+
+    `share` is the part of the impostor comparisons that will be at hand.
+    """
+    impostor = calibration.data.impostor * share
     return [
         point
         for point in calibration.points
         if point is calibration.points[0]
-        or (point.fmr >= OPERATING_FMR and point.fmr * calibration.data.impostor >= _SUPPORT)
+        or (point.fmr >= OPERATING_FMR and point.fmr * impostor >= _SUPPORT)
     ][-1]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from export import manifest as schema
+from export import tables as schema
 from export.calibrate.comparisons import AllPairs, Batch, Comparisons, genuine_pairs
 from export.calibrate.labels import LabelledFeatures
 from export.calibrate.subjects import Tail, by_subject

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from export import manifest as schema
+from export import tables as schema
 from export.report.svg import Axis, Chart, decades, percents
 
 RIVAL_STYLES = ("rival-a", "rival-b", "rival-c")

@@ -7,7 +7,7 @@ from functools import partial
 from importlib import resources
 from string import Template
 
-from export import manifest as schema
+from export import tables as schema
 from export.rates import fmr_from_fpir
 from export.report import charts
 from export.report.worst import WorstPair

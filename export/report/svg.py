@@ -130,4 +130,4 @@ def decades(low: int, high: int) -> list[tuple[float, str]]:
 def percents(highest: float) -> list[tuple[float, str]]:
     """Ticks of a linear axis of fractions from 0 up, written as percentages."""
     step = next(s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if highest / s <= 7)
-    return [(step * n, f"{100 * step * n:g}%") for n in range(int(highest / step) + 1)]
+    return [(step * n, f"{100 * step * n:g}%") for n in range(int(highest / step + 1e-9) + 1)]

@@ -3,7 +3,7 @@
 from models.evaluate.comparisons import Comparisons, compare_all, compare_pairs
 from models.evaluate.discard import Area, DiscardCurve, error_versus_discard, pair_quality
 from models.evaluate.identification import Searches, rank_accuracy, search, tpir_at_fpir
-from models.evaluate.intervals import ErrorPoint, Estimate, Resampling, wilson
+from models.evaluate.intervals import ErrorPoint, Estimate, Resampling
 from models.evaluate.rates import (
     ErrorCurve,
     UnsupportedRateError,
@@ -44,5 +44,4 @@ __all__ = [
     "tar_at_fmr",
     "threshold_at_fmr",
     "tpir_at_fpir",
-    "wilson",
 ]

@@ -28,6 +28,8 @@ class Comparisons:
     def __post_init__(self) -> None:
         if not np.isfinite(self.similarity).all():
             raise ValueError("a similarity is not finite")
+        if self.mated.all() or not self.mated.any():
+            raise ValueError("an evaluation needs mated and non-mated comparisons")
 
     @property
     def genuine(self) -> Scores:

@@ -13,7 +13,6 @@ Shapes: N scores, K subjects of one score (1 or 2), S subjects, R replicates.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,16 +63,6 @@ class ErrorPoint:
     false_positive: Estimate
     false_negative: Estimate
     true_positive: Estimate
-
-
-def wilson(errors: int, trials: int, confidence: float = 0.95) -> Estimate:
-    """Wilson's score interval of a proportion, for independent trials only."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    rate = errors / trials
-    centre = (rate + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    spread = rate * (1 - rate) / trials + z**2 / (4 * trials**2)
-    half = z * np.sqrt(spread) / (1 + z**2 / trials)
-    return Estimate(rate, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
 
 
 def without_errors(trials: int, confidence: float = 0.95) -> float:

@@ -30,14 +30,16 @@ async def verify(
     The answer carries its evidence: similarity, threshold and where it came from, both faces and
     their quality. A face too poor to decide on is refused with its reasons.
     """
-    threshold = service.threshold(options.fmr, options.threshold)
+    threshold = service.threshold(options.fmr, options.threshold, options.review_fmr)
     photo_a, photo_b = await photos(request, IMAGES)
     answer = await service.verify(
         (photo_a, photo_b), options.face_select, options.quality, threshold
     )
     return VerifyOut(
         match=answer.decision.match,
+        verdict=answer.decision.verdict,
         similarity=round(answer.decision.similarity, 6),
+        score=round(answer.decision.score, 6),
         threshold=ThresholdOut.of(answer.decision),
         identical_image=answer.decision.identical_image,
         quality_policy=options.quality,

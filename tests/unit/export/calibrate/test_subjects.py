@@ -97,6 +97,18 @@ def test_errors_of_one_person_count_for_less_than_errors_of_many() -> None:
     assert dyadic_effective_trials(one, trials) < 0.1 * 100 * 99 / 2
 
 
+def test_a_score_at_the_threshold_is_a_match() -> None:
+    subjects = np.array([0, 0, 1, 1], dtype=np.int32)
+    left, right = np.triu_indices(4, k=1)
+    scores = np.array([0.5, 0.5, 0.25, 0.25, 0.25, 0.25], dtype=np.float32)
+    world = _Scored(Batch(scores, left, right), subjects)
+    counts, _ = by_subject(world, np.array([0.25, 0.5]))
+    assert [counts.fmr(0), counts.fmr(1)] == [1.0, 0.25]
+    assert [counts.fnmr(0), counts.fnmr(1)] == [0.0, 0.5]
+    grid = count(world)
+    assert [grid.fmr(0.5), grid.fnmr(0.5)] == [0.25, 0.5]
+
+
 def test_the_tail_holds_the_highest_impostors_with_their_photos(people: People) -> None:
     features = people(600, photos=2)
     compared = AllPairs(features.unit(), features.subjects_N)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from export import manifest as schema
+from export import tables
 from export.calibrate import labels
 from export.calibrate.comparisons import ListedPairs
 from export.calibrate.labels import LabelledFeatures
@@ -24,7 +25,7 @@ def test_the_targets_run_from_one_in_ten_to_one_in_a_million() -> None:
 
 def test_the_record_survives_its_own_schema(people: People) -> None:
     record = calibrate(people(100), PLAN).record
-    again = schema.parse_record(schema.Calibration, record.model_dump_json().encode(), "here")
+    again = schema.parse_record(tables.Calibration, record.model_dump_json().encode(), "here")
     assert again == record
     assert record.data.subjects == 100
     assert record.data.impostor == 200 * 199 // 2 - 100
@@ -50,7 +51,7 @@ def test_a_tail_model_is_used_only_when_named_and_then_marked(people: People) ->
     record = calibrate(people(1300, photos=1).take(_twice(1300)), replace(PLAN, tail="gpd")).record
     modelled = [point for point in record.points if point.support == "gpd"]
     assert {point.fmr for point in modelled} == {2e-6, 1e-6}
-    assert record.unsupported == []
+    assert record.unsupported == ()
     thresholds = [point.threshold for point in record.points]
     assert thresholds == sorted(thresholds)
 

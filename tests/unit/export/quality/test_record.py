@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export import manifest as schema
+from export import tables as schema
 from export.calibrate.labels import LabelledFeatures
 from export.calibrate.table import Plan, calibrate
 from export.quality.curve import Curve, fit_curve

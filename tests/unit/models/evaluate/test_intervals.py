@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from models.evaluate import Comparisons, Resampling, tar_at_fmr, wilson
+from models.evaluate import Comparisons, Resampling, tar_at_fmr
 from models.evaluate.intervals import ErrorPoint, without_errors
 
 NORMAL = NormalDist()
@@ -104,13 +104,6 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     first, again = (tar_at_fmr(_population(3), TARGET, Resampling(50, seed=1)) for _ in range(2))
     assert first == again
     assert first != tar_at_fmr(_population(3), TARGET, Resampling(50, seed=2))
-
-
-@pytest.mark.parametrize(("rate", "trials"), [(0.02, 200), (0.3, 60), (0.5, 30)])
-def test_wilson_covers_independent_trials(rate: float, trials: int) -> None:
-    errors = np.random.default_rng(5).binomial(trials, rate, 4000)
-    covered = [(e := wilson(int(k), trials, 0.9)).low <= rate <= e.high for k in errors]
-    assert 0.86 <= np.mean(covered) <= 0.95
 
 
 def test_the_limit_without_errors_is_the_exact_one() -> None:

@@ -26,6 +26,12 @@ def test_all_pairs_meet_once_and_know_their_subjects() -> None:
     np.testing.assert_array_equal(found.subject[:3], listed.subject)
 
 
+@pytest.mark.parametrize("mated", [True, False])
+def test_comparisons_of_one_kind_are_refused(mated: bool) -> None:
+    with pytest.raises(ValueError, match="mated and non-mated"):
+        Comparisons(np.array([0.1, 0.2]), np.array([mated, mated]))
+
+
 @pytest.mark.parametrize("broken", [0.0, np.nan])
 def test_a_feature_without_direction_is_refused(broken: float) -> None:
     features_ND = np.array([[1.0, 0.0], [broken, broken]])

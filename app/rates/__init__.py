@@ -1,0 +1,1 @@
+"""What a gallery says about error rates: its own strangers, and whether the world has moved."""

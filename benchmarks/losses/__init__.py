@@ -1,0 +1,1 @@
+"""Every loss, trained and measured alike: `python -m benchmarks losses`."""

@@ -1,0 +1,1 @@
+"""Labelled faces and verification pairs: readers, quality-varying augmentation, exact batches."""
