@@ -11,6 +11,7 @@ NormaError
 ├── StateError                    the request is fine, what it needs is not there
 │   ├── calibration_missing 409, fmr_unsupported 422, contract_mismatch 409
 │   ├── gallery_not_found 404, subject_not_found 404, enrolled_face_not_found 404
+│   ├── identify_disabled 403
 │   ├── gallery_exists 409, identity_conflict 409, idempotency_conflict 409, limit_reached 409
 │   └── precondition_failed 412
 ├── StoreError                    the gallery's disk: nothing of the request was kept
@@ -173,6 +174,13 @@ class EnrolledFaceNotFoundError(StateError):
 
     code = "enrolled_face_not_found"
     status = 404
+
+
+class IdentifyDisabledError(StateError):
+    """A search (1:N) of a gallery that was not created for it."""
+
+    code = "identify_disabled"
+    status = 403
 
 
 class GalleryExistsError(StateError):

@@ -172,6 +172,7 @@ def build_pipeline(settings: Settings) -> tuple[Pipeline, Package, Package]:
 def build_service(settings: Settings) -> Service:
     """Load, verify, self-test and connect everything. Raises StartError."""
     pipeline, detector, recogniser = build_pipeline(settings)
+    gallery = open_room(settings)  # before the workers, whose threads a failed start would leave
     return Service(
         settings=settings,
         detector_package=detector,
@@ -179,7 +180,7 @@ def build_service(settings: Settings) -> Service:
         pipeline=pipeline,
         calibration=recogniser.calibration(),
         pool=WorkerPool(settings.workers or os.cpu_count() or 1, settings.queue),
-        gallery=open_room(settings),
+        gallery=gallery,
     )
 
 

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
-from app.errors import GalleryCorruptError, NotReadyError
+from app.errors import GalleryCorruptError, NotReadyError, StartError, StorageFailedError
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.settings import Settings
@@ -17,54 +17,81 @@ T = TypeVar("T")
 _log = logging.getLogger("norma.gallery")
 
 
-@dataclass(frozen=True, slots=True)
 class GalleryRoom:
-    """Either a gallery, or the damage for which there is none; the rest of the service goes on."""
+    """The gallery, once somebody asks for it: until then no file, no thread, no memory.
 
-    service: GalleryService | None
-    damage: GalleryCorruptError | None
-    threads: ThreadPoolExecutor
+    Where its database is damaged, the rest of the service goes on, and says so.
+    """
+
+    def __init__(self, opening: Callable[[], GalleryService], threads: int) -> None:
+        """`opening` is called once, at the first question; so many are answered at once."""
+        self._opening = opening
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="gallery")
+        self._door = threading.Lock()
+        self._service: GalleryService | None = None
+        self._damage: GalleryCorruptError | None = None
+
+    def open(self) -> None:
+        """Raises StartError where the directory cannot be used; damage is kept for later."""
+        with self._door:
+            if self._service is not None or self._damage is not None:
+                return
+            try:
+                self._service = self._opening()
+            except GalleryCorruptError as damage:
+                _log.error("%s", damage.message)
+                self._damage = damage
 
     async def run(self, work: Callable[[GalleryService], T]) -> T:
-        """`work` in a thread. Raises GalleryCorruptError where the database is damaged.
+        """`work` in a thread. Raises GalleryCorruptError where the database is damaged,
+        StorageFailedError where the directory cannot be used.
 
         What has been committed stays, whether or not the caller is still there.
         """
         return await asyncio.get_running_loop().run_in_executor(
-            self.threads, lambda: work(self._opened())
+            self._threads, lambda: work(self._opened())
         )
 
     def check_ready(self) -> None:
         """Raises NotReadyError where enrolments are not possible. Costs nothing."""
-        if self.damage is not None:
-            raise NotReadyError(self.damage.message)
-        status = self._opened().status()
+        if self._damage is not None:
+            raise NotReadyError(self._damage.message)
+        if self._service is None:
+            return
+        status = self._service.status()
         if not status.ready:
             raise NotReadyError(status.reason or "the gallery's store has failed")
 
     def close(self) -> None:
-        self.threads.shutdown()
-        if self.service is not None:
-            self.service.close()
+        """Let what runs end, and free the directory."""
+        self._threads.shutdown()
+        if self._service is not None:
+            self._service.close()
 
     def _opened(self) -> GalleryService:
-        if self.service is None:
-            raise self.damage or NotReadyError("the gallery is closed")
-        return self.service
+        try:
+            self.open()
+        except StartError as error:
+            raise StorageFailedError(error.message) from error
+        if self._service is None:
+            raise self._damage or NotReadyError("the gallery is closed")
+        return self._service
 
 
 def open_room(settings: Settings) -> GalleryRoom:
-    """Raises StartError where the directory cannot be used."""
-    threads = ThreadPoolExecutor(settings.gallery_concurrency, thread_name_prefix="gallery")
+    """Opened at once where there is a gallery. Raises StartError where that cannot be used."""
     cores = os.cpu_count() or 1
     options = StoreOptions(
         feature_type=settings.gallery_feature_type,
         max_bytes=settings.gallery_max_bytes,
         load_threads=cores,
     )
-    try:
+
+    def opening() -> GalleryService:
         store = GalleryStore(settings.gallery_dir, options)
-    except GalleryCorruptError as damage:
-        _log.error("%s", damage.message)  # noqa: TRY400 - the message is the whole story
-        return GalleryRoom(None, damage, threads)
-    return GalleryRoom(GalleryService(store, cores, settings.gallery_queue), None, threads)
+        return GalleryService(store, cores, settings.gallery_queue)
+
+    room = GalleryRoom(opening, settings.gallery_concurrency)
+    if (settings.gallery_dir / "gallery.db").exists():
+        room.open()
+    return room

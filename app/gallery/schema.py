@@ -102,7 +102,11 @@ CREATE TABLE tombstones (
 CREATE TABLE purges (face_id INTEGER PRIMARY KEY, gallery_uid TEXT NOT NULL) STRICT;
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("first", _FIRST),)
+_IDENTIFY = """
+ALTER TABLE galleries ADD COLUMN identify INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (("first", _FIRST), ("identify", _IDENTIFY))
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[tuple[str, str], ...]) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import EnrolledFaceNotFoundError, InputError
+from app.errors import EnrolledFaceNotFoundError, IdentifyDisabledError, InputError
 from app.gallery import aggregate, cursor, features, names, operations
 from app.gallery.enrolment import Enroller, Enrolment, EnrolmentAnswer, check_contract
 from app.gallery.erasure import Eraser, Receipt
@@ -172,9 +172,10 @@ class GalleryService:
     ) -> SearchAnswer:
         """1:N: the subjects most like the probe, a raw feature, best first.
 
-        Raises ContractMismatchError, FeatureInvalidError, BusyError.
+        Raises IdentifyDisabledError, ContractMismatchError, FeatureInvalidError, BusyError.
         """
         found = self.gallery(owner, gallery)
+        check_identify(found)
         check_contract(found, contract_id)
         features.checked(feature, found.spec.dim)
         if not 1 <= options.k <= MAX_K:
@@ -229,6 +230,14 @@ class GalleryService:
             return found, None
         page = found[:limit]
         return page, cursor.encode(self._store.epoch, listing, name(page[-1]))
+
+
+def check_identify(gallery: Gallery) -> None:
+    """Raises IdentifyDisabledError unless the gallery may be searched."""
+    if not gallery.spec.identify:
+        raise IdentifyDisabledError(
+            f"gallery {gallery.name!r} was created without identify: only 1:1 is answered"
+        )
 
 
 def _page(limit: int) -> int:

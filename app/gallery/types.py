@@ -30,12 +30,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GallerySpec:
-    """What a caller decides about a gallery."""
+    """What a caller decides about a gallery.
+
+    `identify` allows searching it (1:N). It is off until someone decides so: telling who somebody
+    is among many is another matter, in law too, than confirming who they say they are.
+    """
 
     name: str
     contract_id: str
     dim: int
     conflict: ConflictPolicy = "warn"
+    identify: bool = False
     metadata: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = Limits()
 

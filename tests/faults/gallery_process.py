@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from app.gallery.types import GallerySpec, NewFace, SubjectSpec
 
 DIM = 64
 OWNER, GALLERY, CONTRACT = "owner", "people", "contract"
+SPEC = GallerySpec(GALLERY, CONTRACT, DIM, conflict="off", identify=True)
 SEGMENT_ROWS = 64
 
 
@@ -36,10 +38,8 @@ def source(seed: int) -> bytes:
 
 def opened(directory: Path) -> GalleryService:
     service = GalleryService(GalleryStore(directory, StoreOptions(segment_rows=SEGMENT_ROWS)), 1)
-    try:
-        service.create_gallery(OWNER, GallerySpec(GALLERY, CONTRACT, DIM, conflict="off"))
-    except GalleryExistsError:
-        pass
+    with suppress(GalleryExistsError):
+        service.create_gallery(OWNER, SPEC)
     return service
 
 

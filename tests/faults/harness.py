@@ -112,11 +112,9 @@ class Storm:
     def _read(self, kill_after: int | None) -> None:
         stdout = self._process.stdout
         assert stdout is not None
-        seen = 0
-        for text in stdout:
+        for seen, text in enumerate(stdout, start=1):
             if text.endswith("\n"):
                 self._settle(json.loads(text))
-            seen += 1
             if seen == kill_after:
                 self._process.send_signal(signal.SIGKILL)
 

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from tests.faults.gallery_process import feature, source
 from tests.faults.harness import assert_no_residue
 
 DIM = 64
-SPEC = GallerySpec("people", "contract", DIM, conflict="off")
+SPEC = GallerySpec("people", "contract", DIM, conflict="off", identify=True)
 Open = Callable[..., GalleryService]
 
 
@@ -49,10 +49,8 @@ def opened(data: Path) -> Iterator[Open]:
 
     yield open_
     for service in services:
-        try:
+        with suppress(NormaError, ValueError, sqlite3.Error):
             service.close()
-        except (NormaError, ValueError, sqlite3.Error):
-            pass
 
 
 def enrol(service: GalleryService, key: str, *seeds: int) -> None:
@@ -101,7 +99,7 @@ def test_F10_a_full_disk_refuses_and_recovers(data: Path, opened: Open) -> None:
     service = opened(max_bytes=512 * 1024)
     fill(service, 3)
     stored = 3
-    with pytest.raises(StorageFullError):
+    with pytest.raises(StorageFullError):  # noqa: PT012 - some enrolment of many
         for stored in range(3, 2000):
             enrol(service, f"s{stored}", 2 * stored, 2 * stored + 1)
     assert service.gallery("owner", "people").subjects == stored
@@ -109,7 +107,8 @@ def test_F10_a_full_disk_refuses_and_recovers(data: Path, opened: Open) -> None:
         service.subject("owner", "people", f"s{stored}")
     assert finds(service, "s1", 2)
     assert service.status().ready
-    assert service.erase_subject("owner", "people", "s0").purged
+    # Each leaves holes in pages that hold others too; some together leave a page.
+    assert all(service.erase_subject("owner", "people", f"s{n}").purged for n in (0, *range(3, 20)))
     enrol(service, "s0", 0, 1)
     assert finds(service, "s0", 0)
 
@@ -143,7 +142,7 @@ def test_F12_after_an_io_error_the_store_is_read_only(
     service = opened()
     service.create_gallery("owner", SPEC)
     acknowledged = 0
-    with pytest.raises(StorageFailedError):
+    with pytest.raises(StorageFailedError):  # noqa: PT012 - some enrolment of many
         for n in range(20):
             enrol(service, f"s{n}", 2 * n, 2 * n + 1)
             acknowledged = n + 1
@@ -210,7 +209,7 @@ def test_F14_a_damaged_snapshot_is_rebuilt(
 def test_F14_another_gallerys_snapshot_is_not_believed(data: Path, opened: Open) -> None:
     service = opened()
     fill(service, 70)
-    other = GallerySpec("other", "contract", DIM, conflict="off")
+    other = GallerySpec("other", "contract", DIM, conflict="off", identify=True)
     service.create_gallery("stranger", other)
     for n in range(70):
         faces = [NewFace(feature(5000 + 2 * n)), NewFace(feature(5001 + 2 * n))]

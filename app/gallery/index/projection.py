@@ -99,4 +99,5 @@ def _living_rows(part: Part, ids: NDArray[np.int64]) -> NDArray[np.int64]:
     inside = at < part.rows
     at, ids = at[inside], ids[inside]
     at = at[held[at] == ids]
-    return at[part.alive_mask()[at]]
+    living: NDArray[np.int64] = at[part.alive_mask()[at]]
+    return living

@@ -12,7 +12,7 @@ ID_SUM_MODULUS = 2**62
 
 _COLUMNS = (
     "id, uid, owner, name, contract_id, dim, conflict, metadata, max_subjects, max_faces,"
-    " max_faces_per_subject, created_at, revision, subjects, faces, id_sum"
+    " max_faces_per_subject, created_at, identify, revision, subjects, faces, id_sum"
 )
 
 
@@ -21,8 +21,8 @@ def create(connection: sqlite3.Connection, owner: str, spec: GallerySpec) -> Gal
     try:
         connection.execute(
             "INSERT INTO galleries (owner, name, uid, contract_id, dim, conflict, metadata,"
-            " max_subjects, max_faces, max_faces_per_subject, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " max_subjects, max_faces, max_faces_per_subject, created_at, identify)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 owner,
                 spec.name,
@@ -33,6 +33,7 @@ def create(connection: sqlite3.Connection, owner: str, spec: GallerySpec) -> Gal
                 to_json(dict(spec.metadata)),
                 *asdict(spec.limits).values(),
                 now(),
+                spec.identify,
             ),
         )
     except sqlite3.IntegrityError:
@@ -127,14 +128,14 @@ def delete(connection: sqlite3.Connection, gallery: Gallery) -> None:
 
 def _gallery(row: tuple[object, ...]) -> Gallery:
     (id_, uid, owner, name, contract_id, dim, conflict, metadata, *rest) = row
-    max_subjects, max_faces, max_per_subject, created, revision, subjects, faces, id_sum = cast(
-        list[int], rest
-    )
+    max_subjects, max_faces, max_per_subject, created, identify, *counted = cast(list[int], rest)
+    revision, subjects, faces, id_sum = counted
     spec = GallerySpec(
         name=cast(str, name),
         contract_id=cast(str, contract_id),
         dim=cast(int, dim),
         conflict=cast(ConflictPolicy, conflict),
+        identify=bool(identify),
         metadata=cast(dict[str, Json], from_json(cast(str, metadata))),
         limits=Limits(max_subjects, max_faces, max_per_subject),
     )

@@ -18,8 +18,9 @@ from app.gallery.store import GalleryStore, StoreOptions
 from app.gallery.types import Filter, GallerySpec, NewFace, SubjectSpec
 
 DIM = 8
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 - the directories in it have names of their own
 """Where fsync costs nothing; what a crash leaves is tests/faults' business."""
+SPEC = GallerySpec("g", "c", DIM, conflict="off", identify=True)
 OWNERS = ("red", "green", "blue")
 owners = st.sampled_from(OWNERS)
 keys = st.sampled_from([f"s{n}" for n in range(12)])
@@ -47,7 +48,7 @@ class Congruence(RuleBasedStateMachine):
         self.people: dict[str, dict[str, Person]] = {owner: {} for owner in OWNERS}
         self.order: dict[str, int] = {}
         for owner in OWNERS:
-            self.service.create_gallery(owner, GallerySpec("g", "c", DIM, conflict="off"))
+            self.service.create_gallery(owner, SPEC)
 
     def opened(self) -> GalleryService:
         options = StoreOptions(feature_type="float32", segment_rows=16)
@@ -92,7 +93,7 @@ class Congruence(RuleBasedStateMachine):
         with pytest.raises(GalleryNotFoundError):
             self.service.gallery(owner, "g")
         self.people[owner] = {}
-        self.service.create_gallery(owner, GallerySpec("g", "c", DIM, conflict="off"))
+        self.service.create_gallery(owner, SPEC)
 
     @precondition(lambda self: len(self.order) > 0)
     @rule()
