@@ -47,6 +47,9 @@ class Settings(BaseSettings):
 
     fmr: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     """False match rate of `verify` where the request names none."""
+    fpir: Annotated[float, Field(gt=0, lt=1)] = 1e-2
+    """False positive identification rate of `identify`, and of conflicts at enrolment, where the
+    request names none."""
 
     max_image_bytes: Annotated[int, Field(ge=1024)] = 10 * MiB
     """Bytes of one image: bounds memory and decoding time."""
