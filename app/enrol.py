@@ -12,8 +12,6 @@ from app.gallery.types import Gallery, NewFace, SubjectSpec
 from app.pipeline import Pipeline
 from app.service import Service, admit
 
-Looked = Observation | NormaError
-
 
 @dataclass(frozen=True, slots=True)
 class Into:
@@ -49,6 +47,16 @@ class EnrolledPhotos:
     rejected: dict[str, NormaError]
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A photo from which no face can be enrolled. Not raised: the others' fate is not decided."""
+
+    error: NormaError
+
+
+Looked = Observation | Unusable
+
+
 async def enrol_photos(
     service: Service, into: Into, terms: PhotoTerms, photos: Mapping[str, bytes]
 ) -> EnrolledPhotos:
@@ -58,7 +66,7 @@ async def enrol_photos(
     found = await service.gallery.run(lambda g: g.gallery(into.owner, into.gallery))
     check_contract(found, contract_id)  # before anything is computed
     looked = await _look(service, terms, photos)
-    rejected = {name: one for name, one in looked.items() if isinstance(one, NormaError)}
+    rejected = {name: one.error for name, one in looked.items() if isinstance(one, Unusable)}
     faces = {
         name: _new_face(one, photos[name])
         for name, one in looked.items()
@@ -122,7 +130,7 @@ def _observed(pipeline: Pipeline, terms: PhotoTerms, name: str, photo: bytes) ->
         return admit({name: observed}, terms.policy)[name]
     except NormaError as error:
         error.details["image"] = name
-        return error
+        return Unusable(error)
 
 
 def _new_face(observed: Observation, photo: bytes) -> NewFace:
