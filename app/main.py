@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.http import failures
+from app.http.gallery import faces as enrolled
+from app.http.gallery import galleries, searches, subjects
 from app.http.limits import BodyLimits, RequestId
 from app.http.routes import faces, system, verify
 from app.service import Service
@@ -33,7 +35,7 @@ def create_app(service: Service) -> FastAPI:
         title="Norma", version=version("norma"), description=_ABOUT, lifespan=lifespan
     )
     failures.install(app)
-    for routes in (verify, faces, system):
+    for routes in (verify, faces, galleries, subjects, enrolled, searches, system):
         app.include_router(routes.router)
     settings = service.settings
     app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)

@@ -20,6 +20,9 @@ class Recogniser(Protocol):
     def contract_id(self) -> str: ...
 
     @property
+    def dim(self) -> int: ...
+
+    @property
     def template(self) -> AlignmentTemplate: ...
 
     @property
@@ -42,6 +45,10 @@ class OnnxRecogniser:
     @property
     def contract_id(self) -> str:
         return self._manifest.contract_id
+
+    @property
+    def dim(self) -> int:
+        return self._manifest.dim
 
     @property
     def template(self) -> AlignmentTemplate:
