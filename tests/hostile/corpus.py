@@ -386,24 +386,3 @@ def b20_personal_exif(secret: str) -> bytes:
     tags[0x013B], tags[0x8298] = secret, secret
     tags.get_ifd(0x8825)[1] = secret
     return jpeg(exif=tags)
-
-
-def b21_faceless(side: int = 320) -> Files:
-    down, across = np.mgrid[0:side, 0:side]
-    grey = {
-        "black": np.zeros((side, side)),
-        "white": np.full((side, side), 255),
-        "noise": np.random.default_rng(21).integers(0, 256, (side, side)),
-        "checkerboard": ((down // 16 + across // 16) % 2) * 255,
-        "gradient": across * 255 / side,
-    }
-    return {name: save(np.repeat(values[..., None], 3, axis=2).astype(np.uint8), "PNG")
-            for name, values in grey.items()}  # fmt: skip
-
-
-def b22_hidden(face: bytes) -> bytes:
-    """A PNG whose colours show `face` and whose alpha hides all of it."""
-    with PIL.Image.open(io.BytesIO(face)) as opened:
-        hidden = opened.convert("RGBA")
-    hidden.putalpha(0)
-    return save(hidden, "PNG")

@@ -23,7 +23,7 @@ from app.service import Service
 from app.vision.decode import decode
 from app.vision.limits import ImageLimits
 from tests.conftest import Faces
-from tests.hostile import corpus, mutations
+from tests.hostile import corpus, mutations, scenes
 
 LIMITS = ImageLimits(
     max_bytes=10 * 1024 * 1024,
@@ -230,14 +230,14 @@ def test_b20_nothing_personal_survives() -> None:
     assert owner not in refused(data[:-100], ImageUndecodableError).message
 
 
-@each(corpus.b21_faceless())
+@each(scenes.b21_faceless())
 def test_b21_no_face_where_none_is(data: bytes, service: Service) -> None:
     with pytest.raises(FaceNotFoundError):
         service.pipeline.observe(data, FaceSelect.LARGEST, "query")
 
 
 def test_b22_a_face_under_full_transparency_is_not_seen(service: Service, faces: Faces) -> None:
-    hidden = corpus.b22_hidden(faces.portrait)
+    hidden = scenes.b22_hidden(faces.portrait)
     with PIL.Image.open(io.BytesIO(hidden)) as opened:
         shown = corpus.jpeg(np.asarray(opened.convert("RGB")))
     assert len(service.pipeline.detect(shown).faces) == 1

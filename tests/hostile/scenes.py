@@ -1,0 +1,29 @@
+"""B21 and B22: sound images in which nobody must be seen."""
+
+import io
+
+import numpy as np
+import PIL.Image
+
+from tests.hostile.corpus import Files, save
+
+
+def b21_faceless(side: int = 320) -> Files:
+    down, across = np.mgrid[0:side, 0:side]
+    grey = {
+        "black": np.zeros((side, side)),
+        "white": np.full((side, side), 255),
+        "noise": np.random.default_rng(21).integers(0, 256, (side, side)),
+        "checkerboard": ((down // 16 + across // 16) % 2) * 255,
+        "gradient": across * 255 / side,
+    }
+    return {name: save(np.repeat(values[..., None], 3, axis=2).astype(np.uint8), "PNG")
+            for name, values in grey.items()}  # fmt: skip
+
+
+def b22_hidden(face: bytes) -> bytes:
+    """A PNG whose colours show `face` and whose alpha hides all of it."""
+    with PIL.Image.open(io.BytesIO(face)) as opened:
+        hidden = opened.convert("RGBA")
+    hidden.putalpha(0)
+    return save(hidden, "PNG")
