@@ -17,7 +17,8 @@ from app.service import Service
 _ABOUT = """Face verification that you train, calibrate and serve yourself.
 
 Decisions are made at a false match rate, poor faces are refused with the reason, and every answer
-carries its evidence. Liveness is not checked: a photo of a person counts as the person.
+carries its evidence. Galleries keep people to be found again (1:N) where that is allowed by name,
+and forget them for good. Liveness is not checked: a photo of a person counts as the person.
 """
 
 

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     gallery_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
     """Gallery requests served at once: what can share one commit, or one search."""
     gallery_queue: Annotated[int, Field(ge=1, le=100_000)] = 1024
-    """Searches that may wait; more are refused at once (503)."""
+    """Gallery requests, and searches, that may wait; more are refused at once (503)."""
     gallery_feature_type: Literal["float16", "float32"] = "float16"
     """How stored features are kept; fixed by the first start on a data directory."""
     gallery_max_bytes: Annotated[int, Field(ge=MiB)] | None = None
