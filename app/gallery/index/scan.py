@@ -5,6 +5,7 @@ blocks that stay in the cache, by the runtime's int8 matrix product; both give t
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import faiss
 import numpy as np
@@ -177,5 +178,5 @@ class BatchScan:
         borders = np.searchsorted(hits[0], np.arange(len(self._floor) + 1))
         return [
             Candidates(hits[2, a:b], hits[3, a:b], hits[1, a:b].astype(np.float32))
-            for a, b in zip(borders[:-1], borders[1:], strict=True)
+            for a, b in pairwise(borders)
         ]
