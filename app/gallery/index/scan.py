@@ -4,6 +4,8 @@ One to a few probes go through FAISS, a probe at a time at memory speed. More ar
 blocks that stay in the cache, by the runtime's int8 matrix product; both give the same integers.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -45,12 +47,30 @@ class Candidates:
             np.concatenate([one.score for one in several]),
         )
 
+    def take(self, which: NDArray[np.bool_]) -> "Candidates":
+        return Candidates(self.part[which], self.row[which], self.score[which])
+
     def best(self, k: int) -> "Candidates":
         """The k highest scores, in no order."""
         if len(self.score) <= k:
             return self
         keep = np.argpartition(self.score, len(self.score) - k)[-k:]
         return Candidates(self.part[keep], self.row[keep], self.score[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    """Candidates, and the score that no row outside of them exceeds (−∞: there is none outside)."""
+
+    candidates: Candidates
+    horizon: float
+
+    @classmethod
+    def join(cls, several: "Sequence[Shortlist]") -> "Shortlist":
+        return cls(
+            Candidates.join([one.candidates for one in several]),
+            max((one.horizon for one in several), default=-math.inf),
+        )
 
 
 class Product:
@@ -73,29 +93,30 @@ class Product:
 
 def top_by_faiss(
     number: int, part: Part, queries: Queries, k: int, allowed: NDArray[np.uint8] | None
-) -> list[Candidates]:
+) -> list[Shortlist]:
     """For each probe the k best rows of a part among those alive and `allowed` (bitmaps)."""
-    parameters = _parameters(_both(part.alive, allowed))
+    parameters = _parameters(_both(_both(part.alive, _published(part)), allowed))
     scores, rows = part.segment.scanner.search(queries.levels, min(k, part.rows), params=parameters)
-    return [_candidates(number, part, row, score) for row, score in zip(rows, scores, strict=True)]
+    return [
+        Shortlist(
+            _candidates(number, row, score),
+            -math.inf if k >= part.rows or row[-1] < 0 else float(score[-1]),
+        )
+        for row, score in zip(rows, scores, strict=True)
+    ]
 
 
-def above_by_faiss(
-    number: int, part: Part, queries: Queries, floor: float, allowed: NDArray[np.uint8] | None
-) -> Candidates:
-    """All rows of a part that score above `floor`, for a single probe."""
-    parameters = _parameters(_both(part.alive, allowed))
-    _, scores, rows = part.segment.scanner.range_search(queries.levels, floor, params=parameters)
-    return _candidates(number, part, rows, scores)
+def _published(part: Part) -> NDArray[np.uint8] | None:
+    """Leaves out the rows that have been appended since; None where there is no room for any."""
+    if part.rows == part.segment.capacity:
+        return None
+    return np.packbits(np.ones(part.rows, np.bool_), bitorder="little")
 
 
-def _candidates(
-    number: int, part: Part, rows: NDArray[np.int64], scores: NDArray[np.float32]
-) -> Candidates:
-    # −1 where there were fewer; rows appended since the part was published are not in it.
-    seen = (rows >= 0) & (rows < part.rows)
-    rows = rows[seen]
-    return Candidates(np.full(len(rows), number, np.int64), rows, scores[seen])
+def _candidates(number: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Candidates:
+    found = rows >= 0  # −1 where there were fewer
+    rows = rows[found]
+    return Candidates(np.full(len(rows), number, np.int64), rows, scores[found])
 
 
 def _both(
@@ -159,8 +180,8 @@ class BatchScan:
             self._prune()
 
     def _prune(self) -> None:
-        """Keeps each probe's k best. Rows equal to the worst of them may be left out: callers
-        treat it as the horizon."""
+        """Keeps each probe's k best. Rows equal to the worst of them may be left out: it is
+        the horizon."""
         hits = np.concatenate(self._hits, axis=1)
         hits = hits[:, np.lexsort((-hits[1], hits[0]))]
         begins = np.searchsorted(hits[0], np.arange(len(self._floor)))
@@ -170,13 +191,16 @@ class BatchScan:
         kept = hits[:, place < self._k]
         self._hits, self._pending = [kept], kept.shape[1]
 
-    def result(self) -> list[Candidates]:
+    def result(self) -> list[Shortlist]:
         if not self._hits:
-            return [Candidates.none() for _ in self._floor]
+            return [Shortlist(Candidates.none(), -math.inf) for _ in self._floor]
         self._prune()
         hits = self._hits[0]
         borders = np.searchsorted(hits[0], np.arange(len(self._floor) + 1))
         return [
-            Candidates(hits[2, a:b], hits[3, a:b], hits[1, a:b].astype(np.float32))
-            for a, b in pairwise(borders)
+            Shortlist(
+                Candidates(hits[2, a:b], hits[3, a:b], hits[1, a:b].astype(np.float32)),
+                -math.inf if floor == _LOWEST else float(floor),
+            )
+            for (a, b), floor in zip(pairwise(borders), self._floor, strict=True)
         ]
