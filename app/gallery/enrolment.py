@@ -98,8 +98,9 @@ class Enroller:
         seen: int | None,
     ) -> tuple[Enrolled, bool]:
         connection, owner = transaction.connection, gallery.owner
-        key, digest = enrolment.idempotency_key, enrolment.digest(gallery.name)
+        key = enrolment.idempotency_key
         if key is not None:
+            digest = enrolment.digest(gallery.name)
             before = idempotency.recall(connection, owner, key, digest)
             if before is not None:
                 return _again(transaction, gallery, enrolment.key, before), True

@@ -41,6 +41,9 @@ class Projections:
     def _new(self, dim: int, parts: Sequence[Part] = ()) -> Projection:
         return Projection(dim, self._feature_type, parts, self._segment_rows)
 
+    def all(self) -> list[Projection]:
+        return list(self._of.values())
+
     def find(self, gallery: Gallery) -> Projection | None:
         return self._of.get(gallery.id)
 

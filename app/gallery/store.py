@@ -24,6 +24,7 @@ import numpy as np
 from app.errors import GalleryCorruptError, StartError
 from app.gallery import operations, purge, tombstones
 from app.gallery.checkpoints import Checkpoints
+from app.gallery.coder import Coder
 from app.gallery.database import ReaderPool, open_writer, store_error
 from app.gallery.failpoints import Failpoints
 from app.gallery.index.projection import Projection
@@ -101,6 +102,8 @@ class GalleryStore:
             failpoints=self._failpoints,
         )
         self._load()
+        self._coder = Coder(self.projections)
+        self._coder.start()
         self.keeper.start()
         self.keeper.purge()
         self._connection = connection
@@ -117,6 +120,7 @@ class GalleryStore:
 
     def close(self) -> None:
         """Finishes what was accepted. The directory is free again."""
+        self._coder.close()
         self.keeper.close()
         self.writer.close()
         self._readers.close()

@@ -196,7 +196,7 @@ def test_F14_a_damaged_snapshot_is_rebuilt(
 ) -> None:
     service = opened()
     fill(service, 100)
-    service._store.keeper._save(service.gallery("owner", "people"))
+    service._store.keeper.purge().result()
     before = [best(service, seed) for seed in range(0, 200, 7)]
     service.close()
     assert len(segments(data)) == 3
@@ -215,8 +215,7 @@ def test_F14_another_gallerys_snapshot_is_not_believed(data: Path, opened: Open)
         faces = [NewFace(feature(5000 + 2 * n)), NewFace(feature(5001 + 2 * n))]
         enrolment = Enrolment(f"o{n}", faces, "contract", create=SubjectSpec())
         service.enrol("stranger", "other", enrolment)
-    for owner, name in (("owner", "people"), ("stranger", "other")):
-        service._store.keeper._save(service.gallery(owner, name))
+    service._store.keeper.purge().result()
     one = data / "index" / service.gallery("owner", "people").uid
     two = data / "index" / service.gallery("stranger", "other").uid
     service.close()
@@ -232,7 +231,7 @@ def test_a_sound_snapshot_is_used(data: Path, opened: Open) -> None:
     """Otherwise the tests above would say nothing."""
     service = opened()
     fill(service, 100)
-    service._store.keeper._save(service.gallery("owner", "people"))
+    service._store.keeper.purge().result()
     service.close()
     before = segments(data)
     again = opened()

@@ -1,11 +1,12 @@
 """Exact search: scan 8-bit codes, compare the best candidates exactly, prove that none is missed.
 
-A row that the scan left out scored at most as high as the worst candidate (the horizon), and a
-scan is wrong by at most a known error (codes.py). So where the k-th answer lies above horizon +
-error, it is the true k-th. Where it does not, a second scan fetches every row that could still
-belong in the answer. Both give what comparing with every face in double precision would give.
+A row that the scan left out scored at most as high as the horizon, and a scan is wrong by at
+most a known error (codes.py). So where the k-th answer lies above horizon + error, it is the true
+k-th. Where it does not, the scan is repeated for more candidates. The answer is what comparing with
+every face in double precision would give.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,13 +21,17 @@ from app.gallery.index.scan import (
     BatchScan,
     Candidates,
     Product,
-    above_by_faiss,
+    Shortlist,
     top_by_faiss,
 )
 from app.gallery.index.segment import Part, View
 
-MINIMUM = 128
-"""Candidates of one probe; few enough to compare in a fraction of a scan's time."""
+OF_A_PART = 64
+"""Candidates of one probe from each part. At a million faces in 31 parts the worst of them is about
+the 2000th of all, far below the tenth, so that one scan nearly always proves its answer."""
+OF_A_SHARE = 256
+"""Candidates of one probe in a batch from each thread's share of the parts."""
+WIDEN = 8
 
 Allowed = tuple[NDArray[np.uint8], ...]
 """For each part of a view a bitmap of the rows that a filter lets through."""
@@ -40,10 +45,6 @@ class Want:
     by_subject: bool
     allowed: Allowed | None = None
 
-    @property
-    def candidates(self) -> int:
-        return max(MINIMUM, 4 * self.k)
-
 
 class ExactSearch:
     """Thread-safe; holds nothing but the means."""
@@ -54,71 +55,85 @@ class ExactSearch:
 
     def search(self, view: View, queries: Queries, wants: Sequence[Want]) -> list[Ranked]:
         """For each probe its best faces, or the best face of each of its best subjects."""
+        each = [queries.take(slice(n, n + 1)) for n in range(len(wants))]
         answers: list[Ranked | None] = [None] * len(wants)
         open_ = np.array([n for n, want in enumerate(wants) if want.allowed is None], np.int64)
         if len(open_) >= BATCH_FROM:
-            k = max(wants[n].candidates for n in open_)
+            k = max(OF_A_SHARE, *(4 * wants[n].k for n in open_))
             for n, found in zip(open_, self._batch(view, queries.take(open_), k), strict=True):
-                answers[n] = self._finish(view, queries.take(slice(n, n + 1)), wants[n], found, k)
+                answers[n] = _proven(view, each[n], wants[n], found)
         return [
-            self._alone(view, queries.take(slice(n, n + 1)), wants[n], wants[n].candidates)
-            if answer is None
-            else answer
-            for n, answer in enumerate(answers)
+            self._alone(view, query, want) if answer is None else answer
+            for query, want, answer in zip(each, wants, answers, strict=True)
         ]
 
-    def _batch(self, view: View, queries: Queries, k: int) -> list[Candidates]:
-        def work(share: Sequence[Numbered]) -> list[Candidates]:
+    def _batch(self, view: View, queries: Queries, k: int) -> list[Shortlist]:
+        def work(share: Sequence[Numbered]) -> list[Shortlist]:
             scan = BatchScan(self._product, queries, k)
             for number, part in share:
                 scan.scan(number, part)
             return scan.result()
 
         shares = self._pool.over(view.parts, work)
-        return [
-            Candidates.join([share[n] for share in shares]).best(k) for n in range(len(queries))
-        ]
+        return [Shortlist.join([share[n] for share in shares]) for n in range(len(queries))]
 
-    def _alone(self, view: View, query: Queries, want: Want, k: int) -> Ranked:
-        def work(share: Sequence[Numbered]) -> Candidates:
-            return Candidates.join(
+    def _alone(self, view: View, query: Queries, want: Want) -> Ranked:
+        """Looks at more and more candidates until the answer is proven: at the latest, at all."""
+        k = max(OF_A_PART, 4 * want.k)
+        while True:
+            answer = _proven(view, query, want, self._scan(view, query, want, k))
+            if answer is not None:
+                return answer
+            k *= WIDEN
+
+    def _scan(self, view: View, query: Queries, want: Want, k: int) -> Shortlist:
+        def work(share: Sequence[Numbered]) -> Shortlist:
+            return Shortlist.join(
                 [
                     found
                     for number, part in share
                     for found in top_by_faiss(number, part, query, k, _of(want.allowed, number))
                 ]
-            ).best(k)
-
-        found = Candidates.join(self._pool.over(view.parts, work)).best(k)
-        return self._finish(view, query, want, found, k)
-
-    def _finish(self, view: View, query: Queries, want: Want, found: Candidates, k: int) -> Ranked:
-        complete = len(found.score) < k
-        ranked = rank(view, query.unit[0], _with_spiky(view, want, found))
-        distinct = ranked.distinct(want.by_subject)
-        if complete:
-            return distinct.take(slice(want.k))
-        if len(distinct.face_ids) < want.k:
-            return self._alone(view, query, want, 8 * k)
-        error = float(query.error(max(part.segment.residual for part in view.parts))[0])
-        step = float(query.step[0])
-        kth = float(distinct.similarities[want.k - 1])
-        if kth > float(found.score.min()) * step + error:
-            return distinct.take(slice(want.k))
-        return self._above(view, query, want, (kth - error) / step - 1)
-
-    def _above(self, view: View, query: Queries, want: Want, floor: float) -> Ranked:
-        def work(share: Sequence[Numbered]) -> Candidates:
-            return Candidates.join(
-                [
-                    above_by_faiss(number, part, query, floor, _of(want.allowed, number))
-                    for number, part in share
-                ]
             )
 
-        found = Candidates.join(self._pool.over(view.parts, work))
-        ranked = rank(view, query.unit[0], _with_spiky(view, want, found))
-        return ranked.distinct(want.by_subject).take(slice(want.k))
+        return Shortlist.join(self._pool.over(view.parts, work))
+
+
+def _proven(view: View, query: Queries, want: Want, found: Shortlist) -> Ranked | None:
+    """The answer, if the candidates suffice to prove it."""
+    error = float(query.error(max((p.segment.residual for p in view.parts), default=0.0))[0])
+    step = float(query.step[0])
+    hopeful = _hopeful(view, want, found.candidates, 2 * error / step)
+    ranked = rank(view, query.unit[0], _with_spiky(view, want, hopeful))
+    answer = ranked.distinct(want.by_subject).take(slice(want.k))
+    if found.horizon == -math.inf:
+        return answer
+    if len(answer.face_ids) < want.k:
+        return None
+    proven = float(answer.similarities[-1]) > found.horizon * step + error
+    return answer if proven else None
+
+
+def _hopeful(view: View, want: Want, found: Candidates, margin: float) -> Candidates:
+    """Those that may be among the k best: not further below the k-th than scans can be wrong."""
+    order = np.argsort(-found.score, kind="stable")
+    sorted_ = Candidates(found.part[order], found.row[order], found.score[order])
+    first = np.arange(len(order))
+    if want.by_subject:
+        first = np.sort(np.unique(_subjects(view, sorted_), return_index=True)[1])
+    if len(first) <= want.k:
+        return sorted_
+    floor = sorted_.score[first[want.k - 1]] - margin
+    return sorted_.take(sorted_.score >= floor)
+
+
+def _subjects(view: View, found: Candidates) -> NDArray[np.int64]:
+    """The subject of each candidate."""
+    subjects = np.empty(len(found.row), np.int64)
+    for number in np.unique(found.part):
+        here = found.part == number
+        subjects[here] = view.parts[number].segment.subjects[found.row[here]]
+    return subjects
 
 
 def _of(allowed: Allowed | None, number: int) -> NDArray[np.uint8] | None:
@@ -138,8 +153,7 @@ def _with_spiky(view: View, want: Want, found: Candidates) -> Candidates:
     plain = np.ones(len(found.row), np.bool_)
     for number, part in enumerate(view.parts):
         plain &= ~((found.part == number) & np.isin(found.row, part.segment.spiky))
-    kept = Candidates(found.part[plain], found.row[plain], found.score[plain])
-    return Candidates.join([kept, *extra])
+    return Candidates.join([found.take(plain), *extra])
 
 
 def _living_spiky(part: Part, allowed: NDArray[np.uint8] | None) -> NDArray[np.int64]:

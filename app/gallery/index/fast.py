@@ -82,9 +82,10 @@ def _look(number: int, part: Part, queries: Queries, k: int) -> list[Candidates]
     """Candidates with approximate cosines, on the same scale for both kinds of segment."""
     if part.segment.fast is None:
         found = top_by_faiss(number, part, queries, k, None)
+        looked = [one.candidates for one in found]
         return [
             Candidates(one.part, one.row, (one.score * step).astype(np.float32))
-            for one, step in zip(found, queries.step, strict=True)
+            for one, step in zip(looked, queries.step, strict=True)
         ]
     # The scan cannot leave rows out, so room is made for the dead.
     scores, rows = part.segment.fast.search(

@@ -4,7 +4,10 @@ One to a few probes go through FAISS, a probe at a time at memory speed. More ar
 blocks that stay in the cache, by the runtime's int8 matrix product; both give the same integers.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import faiss
 import numpy as np
@@ -44,12 +47,30 @@ class Candidates:
             np.concatenate([one.score for one in several]),
         )
 
+    def take(self, which: NDArray[np.bool_]) -> "Candidates":
+        return Candidates(self.part[which], self.row[which], self.score[which])
+
     def best(self, k: int) -> "Candidates":
         """The k highest scores, in no order."""
         if len(self.score) <= k:
             return self
         keep = np.argpartition(self.score, len(self.score) - k)[-k:]
         return Candidates(self.part[keep], self.row[keep], self.score[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    """Candidates, and the score that no row outside of them exceeds (−∞: there is none outside)."""
+
+    candidates: Candidates
+    horizon: float
+
+    @classmethod
+    def join(cls, several: "Sequence[Shortlist]") -> "Shortlist":
+        return cls(
+            Candidates.join([one.candidates for one in several]),
+            max((one.horizon for one in several), default=-math.inf),
+        )
 
 
 class Product:
@@ -72,29 +93,30 @@ class Product:
 
 def top_by_faiss(
     number: int, part: Part, queries: Queries, k: int, allowed: NDArray[np.uint8] | None
-) -> list[Candidates]:
+) -> list[Shortlist]:
     """For each probe the k best rows of a part among those alive and `allowed` (bitmaps)."""
-    parameters = _parameters(_both(part.alive, allowed))
+    parameters = _parameters(_both(_both(part.alive, _published(part)), allowed))
     scores, rows = part.segment.scanner.search(queries.levels, min(k, part.rows), params=parameters)
-    return [_candidates(number, part, row, score) for row, score in zip(rows, scores, strict=True)]
+    return [
+        Shortlist(
+            _candidates(number, row, score),
+            -math.inf if k >= part.rows or row[-1] < 0 else float(score[-1]),
+        )
+        for row, score in zip(rows, scores, strict=True)
+    ]
 
 
-def above_by_faiss(
-    number: int, part: Part, queries: Queries, floor: float, allowed: NDArray[np.uint8] | None
-) -> Candidates:
-    """All rows of a part that score above `floor`, for a single probe."""
-    parameters = _parameters(_both(part.alive, allowed))
-    _, scores, rows = part.segment.scanner.range_search(queries.levels, floor, params=parameters)
-    return _candidates(number, part, rows, scores)
+def _published(part: Part) -> NDArray[np.uint8] | None:
+    """Leaves out the rows that have been appended since; None where there is no room for any."""
+    if part.rows == part.segment.capacity:
+        return None
+    return np.packbits(np.ones(part.rows, np.bool_), bitorder="little")
 
 
-def _candidates(
-    number: int, part: Part, rows: NDArray[np.int64], scores: NDArray[np.float32]
-) -> Candidates:
-    # −1 where there were fewer; rows appended since the part was published are not in it.
-    seen = (rows >= 0) & (rows < part.rows)
-    rows = rows[seen]
-    return Candidates(np.full(len(rows), number, np.int64), rows, scores[seen])
+def _candidates(number: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Candidates:
+    found = rows >= 0  # −1 where there were fewer
+    rows = rows[found]
+    return Candidates(np.full(len(rows), number, np.int64), rows, scores[found])
 
 
 def _both(
@@ -114,6 +136,9 @@ def _parameters(bitmap: NDArray[np.uint8] | None) -> faiss.SearchParameters | No
     return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
 
+_LOWEST = np.iinfo(np.int32).min
+
+
 class BatchScan:
     """The k best rows of many probes, part after part, none of them filtered."""
 
@@ -121,12 +146,14 @@ class BatchScan:
         self._product = product
         self._levels = np.ascontiguousarray(queries.levels.T.astype(np.int8))
         self._k = k
-        self._floor = np.full(len(queries), np.iinfo(np.int32).min, np.int32)
-        self._found: list[list[Candidates]] = [[] for _ in range(len(queries))]
-        self._pending = np.zeros(len(queries), np.int64)
+        self._floor = np.full(len(queries), _LOWEST, np.int32)
+        """What a row must score above; raised as better ones are found."""
+        self._hits: list[NDArray[np.int64]] = []
+        """Arrays (4, hits): probe, score, part, row."""
+        self._pending = 0
 
     def scan(self, number: int, part: Part) -> None:
-        alive = None if part.alive is None else part.alive_mask()
+        dead = None if part.alive is None else ~part.alive_mask()
         block = np.empty((BLOCK, part.segment.dim), np.uint8)
         for start in range(0, part.rows, BLOCK):
             stop = min(start + BLOCK, part.rows)
@@ -134,40 +161,46 @@ class BatchScan:
             # copying a block first, in order, makes the whole nearly twice as fast.
             np.copyto(block[: stop - start], part.segment.codes[start:stop])
             scores = self._product(block[: stop - start], self._levels)
-            rows, probes = np.nonzero(scores > self._floor)
-            if alive is not None:
-                living = alive[start + rows]
-                rows, probes = rows[living], probes[living]
-            self._keep(number, start, rows, probes, scores)
+            if dead is not None:
+                scores[dead[start:stop]] = _LOWEST
+            self._keep(number, start, scores)
 
-    def _keep(
-        self,
-        number: int,
-        start: int,
-        rows: NDArray[np.int64],
-        probes: NDArray[np.int64],
-        scores: NDArray[np.int32],
-    ) -> None:
-        order = np.argsort(probes, kind="stable")
-        rows, probes = rows[order], probes[order]
-        values = scores[rows, probes].astype(np.float32)
-        borders = np.searchsorted(probes, np.arange(len(self._found) + 1))
-        for probe in np.flatnonzero(np.diff(borders)):
-            cut = slice(borders[probe], borders[probe + 1])
-            found = Candidates(
-                np.full(cut.stop - cut.start, number, np.int64), start + rows[cut], values[cut]
+    def _keep(self, number: int, start: int, scores: NDArray[np.int32]) -> None:
+        if self._floor[0] == _LOWEST and len(scores) > self._k:
+            self._floor = np.partition(scores, -self._k, axis=0)[-self._k]
+            self._floor -= self._floor > _LOWEST  # rows at the border are in
+        (flat,) = np.nonzero((scores > self._floor).ravel())
+        if not len(flat):
+            return
+        row, probe = np.divmod(flat, scores.shape[1])
+        part = np.full(len(flat), number, np.int64)
+        self._hits.append(np.stack([probe, scores.ravel()[flat], part, start + row]))
+        self._pending += len(flat)
+        if self._pending > 3 * self._k * len(self._floor):
+            self._prune()
+
+    def _prune(self) -> None:
+        """Keeps each probe's k best. Rows equal to the worst of them may be left out: it is
+        the horizon."""
+        hits = np.concatenate(self._hits, axis=1)
+        hits = hits[:, np.lexsort((-hits[1], hits[0]))]
+        begins = np.searchsorted(hits[0], np.arange(len(self._floor)))
+        place = np.arange(hits.shape[1]) - begins[hits[0]]
+        worst = hits[:, place == self._k - 1]
+        self._floor[worst[0]] = worst[1]
+        kept = hits[:, place < self._k]
+        self._hits, self._pending = [kept], kept.shape[1]
+
+    def result(self) -> list[Shortlist]:
+        if not self._hits:
+            return [Shortlist(Candidates.none(), -math.inf) for _ in self._floor]
+        self._prune()
+        hits = self._hits[0]
+        borders = np.searchsorted(hits[0], np.arange(len(self._floor) + 1))
+        return [
+            Shortlist(
+                Candidates(hits[2, a:b], hits[3, a:b], hits[1, a:b].astype(np.float32)),
+                -math.inf if floor == _LOWEST else float(floor),
             )
-            self._found[probe].append(found)
-            self._pending[probe] += len(found.score)
-            if self._pending[probe] >= 2 * self._k:
-                self._prune(int(probe))
-
-    def _prune(self, probe: int) -> None:
-        best = Candidates.join(self._found[probe]).best(self._k)
-        self._found[probe] = [best]
-        self._pending[probe] = len(best.score)
-        # Rows equal to the worst kept one may be left out: callers treat it as the horizon.
-        self._floor[probe] = np.int32(best.score.min())
-
-    def result(self) -> list[Candidates]:
-        return [Candidates.join(found).best(self._k) for found in self._found]
+            for (a, b), floor in zip(pairwise(borders), self._floor, strict=True)
+        ]

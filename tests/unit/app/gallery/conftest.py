@@ -1,5 +1,6 @@
 """A gallery on a temporary directory, with small segments so that sealing is ordinary."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -39,5 +40,5 @@ def open_gallery(tmp_path: Path) -> Iterator[Open]:
 
     yield opening
     for service in opened:
-        with suppress(NormaError, ValueError):
+        with suppress(NormaError, ValueError, sqlite3.Error):
             service.close()

@@ -138,3 +138,18 @@ def test_an_empty_gallery_has_no_answer(engine: SearchEngine) -> None:
     projection = Projection(64, "float32")
     [ranked] = engine.search(projection.view, Queries.of(np.ones((1, 64), np.float32)), [Want(5)])
     assert answers(ranked) == []
+
+
+@pytest.mark.parametrize("probes", [1, 9])
+def test_faces_added_after_a_view_was_taken_do_not_displace_any(
+    engine: SearchEngine, probes: int
+) -> None:
+    rng = np.random.default_rng(8)
+    rows = clustered(rng)[:100]
+    projection = Projection(64, "float32")
+    projection.add(1, np.arange(1, 71), np.arange(70), rows[:70])
+    view = projection.view
+    projection.add(2, np.arange(71, 101), np.arange(70, 100), rows[:1].repeat(30, axis=0))
+    queries = Queries.of(rows[:1].repeat(probes, axis=0))
+    for ranked in engine.search(view, queries, [Want(70)] * probes):
+        assert answers(ranked) == oracle(rows[:70], np.arange(1, 71), np.arange(70), rows[0], 70)
