@@ -1,6 +1,6 @@
 """Hostile and odd images, made when asked for: one function for each row of the catalogue.
 
-Rows are named B01 to B22; each function returns files by a name that says what is wrong with them.
+Rows are named B01 to B20; each function returns files by a name that says what is wrong with them.
 Nothing here is a stored file, so that everyone can read how each was made.
 """
 
@@ -8,7 +8,6 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -387,90 +386,3 @@ def b20_personal_exif(secret: str) -> bytes:
     tags[0x013B], tags[0x8298] = secret, secret
     tags.get_ifd(0x8825)[1] = secret
     return jpeg(exif=tags)
-
-
-def b21_faceless(side: int = 320) -> Files:
-    down, across = np.mgrid[0:side, 0:side]
-    grey = {
-        "black": np.zeros((side, side)),
-        "white": np.full((side, side), 255),
-        "noise": np.random.default_rng(21).integers(0, 256, (side, side)),
-        "checkerboard": ((down // 16 + across // 16) % 2) * 255,
-        "gradient": across * 255 / side,
-    }
-    return {name: save(np.repeat(values[..., None], 3, axis=2).astype(np.uint8), "PNG")
-            for name, values in grey.items()}  # fmt: skip
-
-
-def b22_hidden(face: bytes) -> bytes:
-    """A PNG whose colours show `face` and whose alpha hides all of it."""
-    with PIL.Image.open(io.BytesIO(face)) as opened:
-        hidden = opened.convert("RGBA")
-    hidden.putalpha(0)
-    return save(hidden, "PNG")
-
-
-def b32_mutated(seed: int, count: int) -> Iterator[bytes]:
-    """`count` damaged JPEG, PNG and WebP files, small ones, in turns."""
-    random = np.random.default_rng(seed)
-    wholes = _fuzzed()
-    for number in range(count):
-        data = bytearray(wholes[number % len(wholes)])
-        for _ in range(random.integers(1, 4)):
-            _MUTATIONS[random.integers(len(_MUTATIONS))](data, random)
-        yield bytes(data)
-
-
-def _fuzzed() -> list[bytes]:
-    pixels = photo(64, 48)
-    alpha = PIL.Image.fromarray(pixels).convert("RGBA")
-    alpha.putalpha(128)
-    return [
-        with_exif(jpeg(pixels), exif(6)),
-        save(pixels, "PNG", exif=exif(3)),
-        save(pixels, "WEBP", exif=exif(8)),
-        jpeg(pixels, progressive=True),
-        save(PIL.Image.fromarray(pixels).quantize(16), "PNG", transparency=3),
-        save(alpha, "WEBP", lossless=True),
-        save(PIL.Image.fromarray(pixels).convert("CMYK"), "JPEG"),
-        b14_animations()["APNG"],
-    ]
-
-
-def _flip(data: bytearray, random: np.random.Generator) -> None:
-    data[random.integers(len(data))] ^= 1 << int(random.integers(8))
-
-
-def _overwrite(data: bytearray, random: np.random.Generator) -> None:
-    at = int(random.integers(len(data)))
-    length = int(random.integers(1, 5))
-    data[at : at + length] = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"][
-        random.integers(3)
-    ][:length]
-
-
-def _cut(data: bytearray, random: np.random.Generator) -> None:
-    at = int(random.integers(16, len(data))) if len(data) > 16 else 0
-    del data[at : at + int(random.integers(1, 64))]
-
-
-def _double(data: bytearray, random: np.random.Generator) -> None:
-    at = int(random.integers(len(data)))
-    data[at:at] = data[at : at + int(random.integers(1, 64))]
-
-
-def _header(data: bytearray, random: np.random.Generator) -> None:
-    """Damage where the structure is, and mend the PNG checksum so that the damage gets through."""
-    at = int(random.integers(8, min(64, len(data))))
-    data[at] = int(random.integers(256))
-    if data[:8] == PNG_MAGIC:
-        data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
-
-
-_MUTATIONS: tuple[Callable[[bytearray, np.random.Generator], None], ...] = (
-    _flip,
-    _overwrite,
-    _cut,
-    _double,
-    _header,
-)

@@ -22,6 +22,8 @@ from app.vision.decode import decode
 from app.vision.limits import ImageLimits
 from tests.conftest import Faces
 from tests.hostile import corpus
+from tests.hostile.faceless import b21_faceless, b22_hidden
+from tests.hostile.mutations import mutated
 
 LIMITS = ImageLimits(
     max_bytes=10 * 1024 * 1024,
@@ -228,14 +230,14 @@ def test_b20_nothing_personal_survives() -> None:
     assert owner not in refused(data[:-100], ImageUndecodableError).message
 
 
-@each(corpus.b21_faceless())
+@each(b21_faceless())
 def test_b21_no_face_where_none_is(data: bytes, service: Service) -> None:
     with pytest.raises(FaceNotFoundError):
         service.pipeline.observe(data, FaceSelect.LARGEST, "query")
 
 
 def test_b22_a_face_under_full_transparency_is_not_seen(service: Service, faces: Faces) -> None:
-    hidden = corpus.b22_hidden(faces.portrait)
+    hidden = b22_hidden(faces.portrait)
     with PIL.Image.open(io.BytesIO(hidden)) as opened:
         shown = corpus.jpeg(np.asarray(opened.convert("RGB")))
     assert len(service.pipeline.detect(shown).faces) == 1
@@ -257,7 +259,7 @@ def outcome(data: bytes, limits: ImageLimits) -> str:
 def test_b32_mutated_files_end_in_an_answer() -> None:
     """Every exception but ours would be a crash; every size beyond the limits a bomb."""
     limits = replace(LIMITS, max_pixels=40_000, max_jpeg_pixels=40_000)
-    found = [outcome(data, limits) for data in corpus.b32_mutated(seed=32, count=500)]
+    found = [outcome(data, limits) for data in mutated(seed=32, count=500)]
     assert found.count("image_undecodable") > 200
     assert found.count("decoded") > 20
 
