@@ -33,7 +33,7 @@ class Settings(BaseSettings):
 
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Threads that decode, detect, align and embed; 0 means one for each core."""
-    queue: Annotated[int, Field(ge=0, le=10_000)] = 64
+    queue: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Images that may wait for a worker; more are refused at once (503), never queued."""
 
     gallery_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64

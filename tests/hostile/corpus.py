@@ -1,6 +1,6 @@
 """Hostile and odd images, made when asked for: one function for each row of the catalogue.
 
-Rows are named B01 to B22; each function returns files by a name that says what is wrong with them.
+Rows are named B01 to B20; each function returns files by a name that says what is wrong with them.
 Nothing here is a stored file, so that everyone can read how each was made.
 """
 

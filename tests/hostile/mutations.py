@@ -1,4 +1,4 @@
-"""B32: real files with a few bytes changed, from a seed."""
+"""Small image files, damaged at random (row B32 of the catalogue)."""
 
 import struct
 import zlib
@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import PIL.Image
 
-from tests.hostile.corpus import PNG_MAGIC, b14_animations, exif, jpeg, photo, save, with_exif
+from tests.hostile import corpus
 
 
-def b32_mutated(seed: int, count: int) -> Iterator[bytes]:
+def mutated(seed: int, count: int) -> Iterator[bytes]:
     """`count` damaged JPEG, PNG and WebP files, small ones, in turns."""
     random = np.random.default_rng(seed)
     wholes = _fuzzed()
@@ -22,18 +22,18 @@ def b32_mutated(seed: int, count: int) -> Iterator[bytes]:
 
 
 def _fuzzed() -> list[bytes]:
-    pixels = photo(64, 48)
+    pixels = corpus.photo(64, 48)
     alpha = PIL.Image.fromarray(pixels).convert("RGBA")
     alpha.putalpha(128)
     return [
-        with_exif(jpeg(pixels), exif(6)),
-        save(pixels, "PNG", exif=exif(3)),
-        save(pixels, "WEBP", exif=exif(8)),
-        jpeg(pixels, progressive=True),
-        save(PIL.Image.fromarray(pixels).quantize(16), "PNG", transparency=3),
-        save(alpha, "WEBP", lossless=True),
-        save(PIL.Image.fromarray(pixels).convert("CMYK"), "JPEG"),
-        b14_animations()["APNG"],
+        corpus.with_exif(corpus.jpeg(pixels), corpus.exif(6)),
+        corpus.save(pixels, "PNG", exif=corpus.exif(3)),
+        corpus.save(pixels, "WEBP", exif=corpus.exif(8)),
+        corpus.jpeg(pixels, progressive=True),
+        corpus.save(PIL.Image.fromarray(pixels).quantize(16), "PNG", transparency=3),
+        corpus.save(alpha, "WEBP", lossless=True),
+        corpus.save(PIL.Image.fromarray(pixels).convert("CMYK"), "JPEG"),
+        corpus.b14_animations()["APNG"],
     ]
 
 
@@ -63,7 +63,7 @@ def _header(data: bytearray, random: np.random.Generator) -> None:
     """Damage where the structure is, and mend the PNG checksum so that the damage gets through."""
     at = int(random.integers(8, min(64, len(data))))
     data[at] = int(random.integers(256))
-    if data[:8] == PNG_MAGIC:
+    if data[:8] == corpus.PNG_MAGIC:
         data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
 
 

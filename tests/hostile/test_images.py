@@ -1,12 +1,10 @@
 """Hostile images against `decode`: an error of ours or the right pixels, and nothing in between."""
 
 import io
-from collections.abc import Iterator
 from dataclasses import fields, replace
 
 import numpy as np
 import PIL.Image
-import PIL.ImageFile
 import pytest
 
 from app.domain import FaceSelect, Image
@@ -23,7 +21,9 @@ from app.service import Service
 from app.vision.decode import decode
 from app.vision.limits import ImageLimits
 from tests.conftest import Faces
-from tests.hostile import corpus, mutations, scenes
+from tests.hostile import corpus
+from tests.hostile.faceless import b21_faceless, b22_hidden
+from tests.hostile.mutations import mutated
 
 LIMITS = ImageLimits(
     max_bytes=10 * 1024 * 1024,
@@ -230,14 +230,14 @@ def test_b20_nothing_personal_survives() -> None:
     assert owner not in refused(data[:-100], ImageUndecodableError).message
 
 
-@each(scenes.b21_faceless())
+@each(b21_faceless())
 def test_b21_no_face_where_none_is(data: bytes, service: Service) -> None:
     with pytest.raises(FaceNotFoundError):
         service.pipeline.observe(data, FaceSelect.LARGEST, "query")
 
 
 def test_b22_a_face_under_full_transparency_is_not_seen(service: Service, faces: Faces) -> None:
-    hidden = scenes.b22_hidden(faces.portrait)
+    hidden = b22_hidden(faces.portrait)
     with PIL.Image.open(io.BytesIO(hidden)) as opened:
         shown = corpus.jpeg(np.asarray(opened.convert("RGB")))
     assert len(service.pipeline.detect(shown).faces) == 1
@@ -259,20 +259,13 @@ def outcome(data: bytes, limits: ImageLimits) -> str:
 def test_b32_mutated_files_end_in_an_answer() -> None:
     """Every exception but ours would be a crash; every size beyond the limits a bomb."""
     limits = replace(LIMITS, max_pixels=40_000, max_jpeg_pixels=40_000)
-    found = [outcome(data, limits) for data in mutations.b32_mutated(seed=32, count=500)]
+    found = [outcome(data, limits) for data in mutated(seed=32, count=500)]
     assert found.count("image_undecodable") > 200
     assert found.count("decoded") > 20
 
 
-@pytest.fixture
-def _lenient() -> Iterator[None]:
+def test_no_truncated_file_gets_through_a_lenient_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another library in the process may have set Pillow's switch."""
-    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
-    yield
-    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
-
-
-@pytest.mark.usefixtures("_lenient")
-def test_no_truncated_file_gets_through_a_lenient_process() -> None:
+    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
     for kind in ("PNG", "WEBP"):
         refused(corpus.save(corpus.photo(), kind), ImageUndecodableError)
