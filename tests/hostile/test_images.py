@@ -1,10 +1,12 @@
 """Hostile images against `decode`: an error of ours or the right pixels, and nothing in between."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import fields, replace
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 import pytest
 
 from app.domain import FaceSelect, Image
@@ -264,8 +266,15 @@ def test_b32_mutated_files_end_in_an_answer() -> None:
     assert found.count("decoded") > 20
 
 
-def test_no_truncated_file_gets_through_a_lenient_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _lenient() -> Iterator[None]:
     """Another library in the process may have set Pillow's switch."""
-    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
+    yield
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+@pytest.mark.usefixtures("_lenient")
+def test_no_truncated_file_gets_through_a_lenient_process() -> None:
     for kind in ("PNG", "WEBP"):
         refused(corpus.save(corpus.photo(), kind), ImageUndecodableError)
