@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     gallery_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
     """Gallery requests served at once: what can share one commit, or one search."""
     gallery_queue: Annotated[int, Field(ge=1, le=100_000)] = 1024
-    """Searches that may wait; more are refused at once (503)."""
+    """Gallery requests, and searches, that may wait; more are refused at once (503)."""
     gallery_feature_type: Literal["float16", "float32"] = "float16"
     """How stored features are kept; fixed by the first start on a data directory."""
     gallery_max_bytes: Annotated[int, Field(ge=MiB)] | None = None
@@ -47,6 +47,9 @@ class Settings(BaseSettings):
 
     fmr: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     """False match rate of `verify` where the request names none."""
+    fpir: Annotated[float, Field(gt=0, lt=1)] = 1e-2
+    """False positive identification rate of `identify`, and of conflicts at enrolment, where the
+    request names none."""
 
     max_image_bytes: Annotated[int, Field(ge=1024)] = 10 * MiB
     """Bytes of one image: bounds memory and decoding time."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from app.errors import GalleryCorruptError, NotReadyError, StartError, StorageFailedError
+from app.errors import BusyError, GalleryCorruptError, NotReadyError, StartError, StorageFailedError
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.settings import Settings
@@ -23,9 +23,12 @@ class GalleryRoom:
     Where its database is damaged, the rest of the service goes on, and says so.
     """
 
-    def __init__(self, opening: Callable[[], GalleryService], threads: int) -> None:
-        """`opening` is called once, at the first question; so many are answered at once."""
+    def __init__(self, opening: Callable[[], GalleryService], threads: int, queue: int) -> None:
+        """`opening` is called once, at the first question; `threads` questions are answered at
+        once and `queue` may wait."""
         self._opening = opening
+        self._capacity = threads + queue
+        self._taken = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="gallery")
         self._door = threading.Lock()
         self._service: GalleryService | None = None
@@ -44,13 +47,20 @@ class GalleryRoom:
 
     async def run(self, work: Callable[[GalleryService], T]) -> T:
         """`work` in a thread. Raises GalleryCorruptError where the database is damaged,
-        StorageFailedError where the directory cannot be used.
+        StorageFailedError where the directory cannot be used, BusyError where it does not fit.
 
         What has been committed stays, whether or not the caller is still there.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: work(self._opened())
-        )
+        if self._taken >= self._capacity:
+            raise BusyError("too many gallery requests are waiting; try again shortly")
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, lambda: work(self._opened()))
+        self._taken += 1
+        future.add_done_callback(self._release)
+        return await future
+
+    def _release(self, _: asyncio.Future[T]) -> None:
+        self._taken -= 1
 
     def check_ready(self) -> None:
         """Raises NotReadyError where enrolments are not possible. Costs nothing."""
@@ -91,7 +101,7 @@ def open_room(settings: Settings) -> GalleryRoom:
         store = GalleryStore(settings.gallery_dir, options)
         return GalleryService(store, cores, settings.gallery_queue)
 
-    room = GalleryRoom(opening, settings.gallery_concurrency)
+    room = GalleryRoom(opening, settings.gallery_concurrency, settings.gallery_queue)
     if (settings.gallery_dir / "gallery.db").exists():
         room.open()
     return room

@@ -76,7 +76,8 @@ class GalleryService:
         listing = f"{owner}/galleries"
         start = cursor.decode(self._store.epoch, listing, after)
         with self._store.read() as connection:
-            found = galleries.page(connection, owner, start, _page(limit) + 1)
+            # What is being erased has a name before all that can be asked for.
+            found = galleries.page(connection, owner, start or " ", _page(limit) + 1)
         return self._cut(found, limit, listing, lambda gallery: gallery.name)
 
     def erase_gallery(self, owner: str, name: str) -> Receipt:

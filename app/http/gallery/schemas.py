@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, model_validator
 
 from app.domain import Box
 from app.errors import FeatureInvalidError
@@ -18,13 +18,15 @@ from app.gallery.types import (
     ConflictPolicy,
     Filter,
     Gallery,
+    GallerySpec,
     Limits,
-    Match,
+    NewFace,
     StoredFace,
     Subject,
     SubjectSpec,
 )
 from app.http.schemas import BoxOut, Cosine, FaceOptions, Options, Out, Rate
+from app.identify import Query
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
 Scalar = bool | int | float | str | None
@@ -47,19 +49,35 @@ class GalleryIn(In):
     conflict: ConflictPolicy = Field(
         "warn", description="What to do when a new face looks like another subject's."
     )
+    identify: bool = Field(False, description="Allow searches (1:N); else only 1:1 is answered.")
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
-    limits: LimitsIn = LimitsIn.model_construct()
+    limits: LimitsIn = LimitsIn()
 
-    def to_limits(self) -> Limits:
-        return Limits(self.limits.subjects, self.limits.faces, self.limits.faces_per_subject)
+    def spec(self, contract_id: str, dim: int) -> GallerySpec:
+        return GallerySpec(
+            name=self.name,
+            contract_id=contract_id,
+            dim=dim,
+            conflict=self.conflict,
+            identify=self.identify,
+            metadata=self.metadata,
+            limits=Limits(**self.limits.model_dump()),
+        )
+
+
+class LimitsOut(Out):
+    subjects: int
+    faces: int
+    faces_per_subject: int
 
 
 class GalleryOut(Out):
     name: str
     contract_id: str
     conflict: ConflictPolicy
+    identify: bool
     metadata: dict[str, JsonValue]
-    limits: LimitsIn
+    limits: LimitsOut
     subjects: int
     faces: int
     revision: int = Field(description="Grows with every change inside.")
@@ -72,8 +90,9 @@ class GalleryOut(Out):
             name=spec.name,
             contract_id=spec.contract_id,
             conflict=spec.conflict,
+            identify=spec.identify,
             metadata=dict(spec.metadata),
-            limits=LimitsIn(**asdict(spec.limits)),
+            limits=LimitsOut(**asdict(spec.limits)),
             subjects=gallery.subjects,
             faces=gallery.faces,
             revision=gallery.revision,
@@ -88,7 +107,9 @@ class SubjectIn(In):
         default_factory=list, max_length=32
     )
     consent_ref: str | None = Field(None, max_length=256)
-    expires_at: int | None = Field(None, ge=0, description="When the subject erases itself.")
+    expires_at: int | None = Field(
+        None, ge=0, le=2**53, description="When the subject erases itself."
+    )
 
     def over(self, before: SubjectSpec | None) -> SubjectSpec:
         """With the fields that the caller sent replaced, the others as before."""
@@ -161,6 +182,11 @@ def _box(box: Box) -> BoxOut:
     return BoxOut(left=box.left, top=box.top, right=box.right, bottom=box.bottom)
 
 
+class EnrolledFacesOut(Out):
+    faces: list[EnrolledFaceOut]
+    request_id: str
+
+
 class GalleryPage(Out):
     galleries: list[GalleryOut]
     next_cursor: str | None
@@ -200,6 +226,10 @@ class FeatureIn(In):
     quality: float | None = Field(None, ge=0, le=100)
     source_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
 
+    def face(self) -> NewFace:
+        source = None if self.source_sha256 is None else bytes.fromhex(self.source_sha256)
+        return NewFace(feature_of(self.feature), self.quality, None, source)
+
 
 class FeaturesIn(In):
     contract_id: str
@@ -214,41 +244,31 @@ def feature_of(text: str) -> NDArray[np.float32]:
         raise FeatureInvalidError("a feature is base64 of little-endian float32") from error
 
 
-class EnrolOptions(FaceOptions):
+class IntoOptions(Options):
+    create: bool = Field(True, description="Make the subject where it is missing.")
     conflict_similarity: Cosine | None = Field(
-        None, description="From when a face counts as another subject's; else the default rate's."
+        None,
+        description="Cosine from which a face counts as another subject's; where absent, the "
+        "threshold of the service's FPIR among the gallery's faces.",
     )
+
+
+class EnrolOptions(IntoOptions, FaceOptions):
     on_error: Literal["refuse", "skip"] = Field(
         "refuse", description="One unusable photo refuses all, or is only reported."
     )
 
 
-class ConflictOut(Out):
-    item: str
-    subject: str
-    similarity: float
-
-
-class RejectedOut(Out):
-    item: str
-    error: dict[str, JsonValue]
-
-
-class EnrolOut(Out):
-    subject: SubjectOut
-    faces: list[EnrolledFaceOut] = Field(description="In the order of the items accepted.")
-    rejected: list[RejectedOut]
-    conflicts: list[ConflictOut]
-    repeated: bool = Field(description="The idempotency key had come before: nothing was added.")
-    revision: int
-    liveness: Literal["not_performed"] = "not_performed"
-    request_id: str
-
-
 class IdentifyOptions(Options):
     k: int = Field(10, ge=1, le=1000)
     aggregate: Aggregate = "max"
-    tag: list[str] = Field(default_factory=list, description="Only subjects with all of these.")
+    tag: list[str] = Field(
+        default_factory=list, max_length=32, description="Only subjects with all of these."
+    )
+    metadata: Json[dict[str, Scalar]] = Field(
+        default_factory=dict,
+        description="Only subjects with all of these values: a JSON object, top level.",
+    )
     mode: Literal["exact", "fast"] = "exact"
     fpir: Rate | None = Field(
         None, description="False positive identification rate to decide at, for this gallery."
@@ -265,13 +285,32 @@ class IdentifyOptions(Options):
         return SearchOptions(
             k=self.k,
             aggregate=self.aggregate,
-            filter=Filter(tags=tuple(self.tag)),
+            filter=Filter(tuple(self.tag), dict(self.metadata)),
             fast=self.mode == "fast",
         )
 
 
 class IdentifyPhotoOptions(IdentifyOptions, FaceOptions):
-    pass
+    faces: Literal["selected", "all"] = Field(
+        "selected", description="The face that face_select means, or every face of the photo."
+    )
+
+    def query(self) -> Query:
+        return Query(self.face_select if self.faces == "selected" else None, self.quality)
+
+
+class ClaimOptions(FaceOptions):
+    fmr: Rate | None = Field(
+        None, description="False match rate of one comparison; the service's default where absent."
+    )
+    threshold: Cosine | None = Field(None, description="A cosine to decide at instead.")
+    aggregate: Aggregate = "max"
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.threshold is not None and self.fmr is not None:
+            raise ValueError("give fmr or threshold, not both")
+        return self
 
 
 class SearchIn(In):
@@ -286,6 +325,8 @@ class SearchIn(In):
     tags: list[str] = Field(default_factory=list, max_length=32)
     metadata: dict[str, Scalar] = Field(default_factory=dict, max_length=32)
     at_least: Cosine = -1.0
+    fpir: Rate | None = Field(None, description="Rate to decide at; nothing is decided without.")
+    threshold: Cosine | None = Field(None, description="A cosine to decide at instead.")
     mode: Literal["exact", "fast"] = "exact"
 
     @model_validator(mode="after")
@@ -294,6 +335,8 @@ class SearchIn(In):
             raise ValueError("give exactly one of feature, face and subject")
         if (self.feature is None) != (self.contract_id is None):
             raise ValueError("contract_id goes with feature")
+        if self.fpir is not None and self.threshold is not None:
+            raise ValueError("give fpir or threshold, not both")
         return self
 
     def options(self) -> SearchOptions:
@@ -304,36 +347,3 @@ class SearchIn(In):
             at_least=self.at_least,
             fast=self.mode == "fast",
         )
-
-
-class MatchOut(Out):
-    subject: SubjectOut
-    face: str = Field(description="The subject's nearest face.")
-    similarity: float
-    match: bool | None = Field(description="At the threshold; null where none was asked for.")
-
-    @classmethod
-    def of(cls, match: Match, threshold: float | None) -> Self:
-        return cls(
-            subject=SubjectOut.of(match.subject),
-            face=match.face.uid,
-            similarity=round(match.similarity, 6),
-            match=None if threshold is None else match.similarity >= threshold,
-        )
-
-
-class IdentifyThresholdOut(Out):
-    value: float
-    source: Literal["calibration", "request"]
-    fpir: float | None
-    fmr: float | None = Field(description="Of one comparison, at this gallery's size.")
-
-
-class SearchOut(Out):
-    matches: list[MatchOut] = Field(description="Best first.")
-    threshold: IdentifyThresholdOut | None
-    exact: bool = Field(description="No enrolled subject can have been missed.")
-    gallery_faces: int
-    gallery_revision: int
-    liveness: Literal["not_performed"] = "not_performed"
-    request_id: str
