@@ -55,7 +55,7 @@ class StoreOptions:
     segment_rows: int = FULL
     """Faces in one file of the snapshot."""
     check_first_bytes: int = 64 * 1024 * 1024
-    """Databases up to this size have every page checked before they serve; larger ones meanwhile."""
+    """Up to this size every page is checked before serving, beyond it meanwhile."""
 
 
 class GalleryStore:
