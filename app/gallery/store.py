@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -53,8 +54,8 @@ class StoreOptions:
     load_threads: int = 2
     segment_rows: int = FULL
     """Faces in one file of the snapshot."""
-    check: bool = True
-    """Let SQLite check every page at start."""
+    check_first_bytes: int = 64 * 1024 * 1024
+    """Up to this size every page is checked before serving, beyond it meanwhile."""
 
 
 class GalleryStore:
@@ -106,6 +107,10 @@ class GalleryStore:
         self._coder.start()
         self.keeper.start()
         self.keeper.purge()
+        self._checking = threading.Thread(
+            target=self._check_meanwhile, args=(path,), name="gallery-check", daemon=True
+        )
+        self._checking.start()
         self._connection = connection
 
     def read(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -120,6 +125,7 @@ class GalleryStore:
 
     def close(self) -> None:
         """Finishes what was accepted. The directory is free again."""
+        self._checking.join()
         self._coder.close()
         self.keeper.close()
         self.writer.close()
@@ -159,6 +165,15 @@ class GalleryStore:
                 projection = self.projections.open(gallery)
                 self.projections.catch_up(connection, gallery, projection, 0)
 
+    def _check_meanwhile(self, path: Path) -> None:
+        if path.stat().st_size <= self.options.check_first_bytes:
+            return
+        try:
+            with self._readers.connection() as connection:
+                _check(connection)
+        except GalleryCorruptError as damage:
+            self.writer.failure = damage
+
     def _remove_strangers(self, known: set[str]) -> None:
         """Snapshots of galleries that the database does not have (any more)."""
         directory = self.directory / "index"
@@ -196,7 +211,7 @@ def _prepare(path: Path, options: StoreOptions) -> sqlite3.Connection:
         if options.max_bytes is not None:
             page = connection.execute("PRAGMA page_size").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count={options.max_bytes // page}")
-        if options.check:
+        if path.stat().st_size <= options.check_first_bytes:
             _check(connection)
     except sqlite3.Error as error:
         meaning = store_error(error)

@@ -300,3 +300,21 @@ def test_P03_an_old_backup_does_not_bring_anyone_back(data: Path, opened: Open) 
         again.subject("owner", "people", "s5")
     assert finds(again, "s6", 12)
     assert again.gallery("owner", "people").faces == 200 - 5
+
+
+def test_F15_a_large_damaged_database_is_found_out_while_serving(data: Path, opened: Open) -> None:
+    service = opened()
+    fill(service, 60)
+    service._store.keeper.purge().result()
+    service.close()
+    path = data / "gallery.db"
+    raw = bytearray(path.read_bytes())
+    # A leaf that the start has no need to read: its faces are in the snapshot.
+    page = raw.index(feature(0).astype(np.float16).tobytes()) // 8192 * 8192
+    raw[page : page + 8] = b"\xff" * 8
+    path.write_bytes(raw)
+    again = opened(check_first_bytes=0)
+    again._store._checking.join()
+    assert not again.status().ready
+    with pytest.raises(GalleryCorruptError):
+        enrol(again, "later", 900)
