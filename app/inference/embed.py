@@ -20,6 +20,9 @@ class Recogniser(Protocol):
     def contract_id(self) -> str: ...
 
     @property
+    def dim(self) -> int: ...
+
+    @property
     def template(self) -> AlignmentTemplate: ...
 
     @property
@@ -42,6 +45,10 @@ class OnnxRecogniser:
     @property
     def contract_id(self) -> str:
         return self._manifest.contract_id
+
+    @property
+    def dim(self) -> int:
+        return self._manifest.dim
 
     @property
     def template(self) -> AlignmentTemplate:
@@ -69,9 +76,11 @@ class OnnxRecogniser:
         """Raw features, float32 (N, D). Raises InferenceInvalidError on a wrong shape."""
         tensor = self._preprocess(crops_NHWC)
         batches = [tensor] if self._session.batchable else np.split(tensor, len(tensor))
-        features_ND = np.concatenate(
-            [self._session.run(batch)[0].reshape(len(batch), -1) for batch in batches]
-        )
-        if features_ND.shape != (len(crops_NHWC), self._manifest.dim):
-            raise InferenceInvalidError(f"the network gave features of shape {features_ND.shape}")
-        return features_ND.astype(np.float32, copy=False)
+        return np.concatenate([self._features(batch) for batch in batches])
+
+    def _features(self, batch_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        output = self._session.run(batch_NCHW)[0]
+        count, dim = len(batch_NCHW), self._manifest.dim
+        if output.shape[:1] != (count,) or output.size != count * dim:
+            raise InferenceInvalidError(f"the network gave features of shape {output.shape}")
+        return output.reshape(count, dim).astype(np.float32, copy=False)

@@ -6,10 +6,11 @@ batching across requests gains nothing there. What does not fit is refused at on
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TypeVar
 
-from app.errors import BusyError
+from app.errors import BusyError, NotReadyError
 
 T = TypeVar("T")
 
@@ -21,6 +22,7 @@ class WorkerPool:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="norma")
         self._capacity = workers + queue
         self._taken = 0
+        self._lock = Lock()
         self.workers = workers
         self.running = True
 
@@ -28,25 +30,35 @@ class WorkerPool:
         """Results in order, once all are done. Raises BusyError at once where they do not fit.
 
         Where a job fails, its error is raised after all have ended, the first job's first.
+        Raises NotReadyError once the pool is closed, also for jobs that were still waiting.
         """
-        if self._taken + len(jobs) > self._capacity:
-            raise BusyError("all workers are taken and the queue is full; try again shortly")
-        loop = asyncio.get_running_loop()
-        futures = [self._submit(loop, job) for job in jobs]
-        results = await asyncio.gather(*futures, return_exceptions=True)
+        if not self.running:
+            raise NotReadyError("the workers have stopped")
+        self._take(len(jobs))
+        results = await asyncio.gather(*map(self._submit, jobs), return_exceptions=True)
         for result in results:
+            if isinstance(result, asyncio.CancelledError):
+                raise NotReadyError("the workers stopped before this was begun")
             if isinstance(result, BaseException):
                 raise result
         return [result for result in results if not isinstance(result, BaseException)]
 
-    def _submit(self, loop: asyncio.AbstractEventLoop, job: Callable[[], T]) -> asyncio.Future[T]:
-        self._taken += 1
-        future = loop.run_in_executor(self._executor, job)
+    def _submit(self, job: Callable[[], T]) -> asyncio.Future[T]:
+        future = self._executor.submit(job)
+        # On the thread's own future: a caller who goes away leaves a job that runs on, and its
+        # place is not free before that has ended.
         future.add_done_callback(self._release)
-        return future
+        return asyncio.wrap_future(future)
 
-    def _release(self, _: asyncio.Future[T]) -> None:
-        self._taken -= 1
+    def _take(self, places: int) -> None:
+        with self._lock:
+            if self._taken + places > self._capacity:
+                raise BusyError("all workers are taken and the queue is full; try again shortly")
+            self._taken += places
+
+    def _release(self, _: Future[T]) -> None:
+        with self._lock:
+            self._taken -= 1
 
     def close(self) -> None:
         """Wait for what runs; drop what waits."""

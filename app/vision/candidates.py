@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+MAX_CANDIDATES = 2_000
+"""More than any photo's faces, few enough that the worst picture costs a fraction of a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -49,13 +52,15 @@ def centres(canvas: tuple[int, int], stride: int, anchors: int = 1) -> Array:
 
 def suppress(candidates: Candidates, overlap: float) -> Candidates:
     """Greedy non-maximum suppression: best first, dropping what overlaps a better one by more
-    than `overlap` (intersection over union)."""
-    candidates = candidates.take(np.argsort(-candidates.scores, kind="stable"))
-    unions = iou(candidates.boxes, candidates.boxes)
-    alive = np.ones(len(candidates.scores), dtype=bool)
+    than `overlap` (intersection over union). Of more than MAX_CANDIDATES the best count."""
+    ranked = np.argsort(-candidates.scores, kind="stable")
+    candidates = candidates.take(ranked[:MAX_CANDIDATES])
+    boxes = candidates.boxes
+    alive = np.ones(len(boxes), dtype=bool)
     for best in range(len(alive)):
         if alive[best]:
-            alive[best + 1 :] &= unions[best, best + 1 :] <= overlap
+            # Row by row: a picture made to fire everywhere would fill gigabytes with all pairs.
+            alive[best + 1 :] &= iou(boxes[best : best + 1], boxes[best + 1 :])[0] <= overlap
     return candidates.take(np.flatnonzero(alive))
 
 

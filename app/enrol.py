@@ -1,0 +1,142 @@
+"""Photos into a gallery: each looked at, admitted by its quality, stored together."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from app.domain import FaceSelect, Observation, QualityPolicy
+from app.errors import CalibrationMissingError, NormaError, RateUnsupportedError
+from app.gallery.enrolment import Enrolment, EnrolmentAnswer, check_contract
+from app.gallery.types import Gallery, NewFace, SubjectSpec
+from app.pipeline import Pipeline
+from app.service import Service, admit
+
+
+@dataclass(frozen=True, slots=True)
+class Into:
+    """Where faces go, and on which terms.
+
+    `conflict_from` is the cosine from which a face counts as another subject's; None takes the
+    gallery's threshold at the service's default rate.
+    """
+
+    owner: str
+    gallery: str
+    subject: str
+    create: bool
+    conflict_from: float | None
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoTerms:
+    """Which face of each photo, how good it has to be, whether one bad photo refuses all."""
+
+    how: FaceSelect
+    policy: QualityPolicy
+    skip: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledPhotos:
+    """The store's answer, the names of the photos that went in, in order, and of the others why."""
+
+    answer: EnrolmentAnswer
+    accepted: tuple[str, ...]
+    rejected: dict[str, NormaError]
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A photo from which no face can be enrolled. Not raised: the others' fate is not decided."""
+
+    error: NormaError
+
+
+Looked = Observation | Unusable
+
+
+async def enrol_photos(
+    service: Service, into: Into, terms: PhotoTerms, photos: Mapping[str, bytes]
+) -> EnrolledPhotos:
+    """Raises the first photo's error, which names it, where one is refused and `terms` do not
+    skip it, or where none is left; and what `enrol_faces` raises."""
+    contract_id = service.pipeline.recogniser.contract_id
+    found = await service.gallery.run(lambda g: g.gallery(into.owner, into.gallery))
+    check_contract(found, contract_id)  # before anything is computed
+    looked = await _look(service, terms, photos)
+    rejected = {name: one.error for name, one in looked.items() if isinstance(one, Unusable)}
+    faces = {
+        name: _new_face(one, photos[name])
+        for name, one in looked.items()
+        if isinstance(one, Observation)
+    }
+    if rejected and not (terms.skip and faces):
+        raise next(iter(rejected.values()))
+    answer = await enrol_faces(service, into, contract_id, list(faces.values()))
+    return EnrolledPhotos(answer, tuple(faces), rejected)
+
+
+async def enrol_faces(
+    service: Service, into: Into, contract_id: str, faces: list[NewFace]
+) -> EnrolmentAnswer:
+    """All of the faces or none; durable and searchable on return.
+
+    Raises what `Enroller.enrol` raises, and CalibrationMissingError where the gallery refuses
+    conflicts but no rate is known to tell them by.
+    """
+    found = await service.gallery.run(lambda g: g.gallery(into.owner, into.gallery))
+    enrolment = Enrolment(
+        key=into.subject,
+        faces=faces,
+        contract_id=contract_id,
+        create=SubjectSpec() if into.create else None,
+        conflict_from=_conflict_from(service, found, into.conflict_from),
+        idempotency_key=into.idempotency_key,
+    )
+    return await service.gallery.run(lambda g: g.enrol(into.owner, into.gallery, enrolment))
+
+
+def _conflict_from(service: Service, gallery: Gallery, given: float | None) -> float | None:
+    if given is not None or gallery.spec.conflict == "off":
+        return given
+    try:
+        return service.identify_threshold(None, None, gallery.faces).value
+    except RateUnsupportedError:  # too large a gallery for the data: the strictest that is known
+        assert service.calibration is not None  # noqa: S101 - else the other error
+        return service.calibration.points[-1].threshold
+    except CalibrationMissingError:
+        if gallery.spec.conflict == "reject":
+            raise
+        return None
+
+
+async def _look(
+    service: Service, terms: PhotoTerms, photos: Mapping[str, bytes]
+) -> dict[str, Looked]:
+    """As many at once as there are workers, so that one request does not fill the queue."""
+    jobs = [partial(_observed, service.pipeline, terms, *item) for item in photos.items()]
+    at_once = service.pool.workers
+    looked: list[Looked] = []
+    for start in range(0, len(jobs), at_once):
+        looked += await service.pool.run_all(jobs[start : start + at_once])
+    return dict(zip(photos, looked, strict=True))
+
+
+def _observed(pipeline: Pipeline, terms: PhotoTerms, name: str, photo: bytes) -> Looked:
+    try:
+        observed = pipeline.observe(photo, terms.how, "enrol")
+        return admit({name: observed}, terms.policy)[name]
+    except NormaError as error:
+        error.details["image"] = name
+        return Unusable(error)
+
+
+def _new_face(observed: Observation, photo: bytes) -> NewFace:
+    return NewFace(
+        feature=observed.embedding.feature,
+        quality=observed.quality.score,
+        box=observed.face.box,
+        source=hashlib.sha256(photo).digest(),
+    )

@@ -1,0 +1,62 @@
+"""Erasing people: out of every search at once, out of every file before the receipt says so."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.errors import NormaError
+from app.gallery import operations
+from app.gallery.operations import Erased
+from app.gallery.rows.common import now
+from app.gallery.store import GalleryStore
+from app.gallery.writer import Transaction
+
+PATIENCE_SECONDS = 60.0
+_log = logging.getLogger("norma.gallery")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was erased. `uid` is the tombstone's, which says nothing about the person.
+
+    `purged`: no file of the data directory holds it any more. Where False, it is gone from every
+    search and list, but housekeeping could not finish yet (no space, a backup running) and goes on.
+    """
+
+    uid: str
+    faces: int
+    revision: int
+    erased_at: int
+    purged: bool
+
+
+class Eraser:
+    """Erases from one store. Thread-safe."""
+
+    def __init__(self, store: GalleryStore) -> None:
+        self._store = store
+
+    def face(self, owner: str, gallery: str, key: str, uid: str) -> Receipt:
+        return self._erase(lambda t: operations.erase_face(t, owner, gallery, key, uid))
+
+    def subject(self, owner: str, gallery: str, key: str) -> Receipt:
+        return self._erase(lambda t: operations.erase_subject(t, owner, gallery, key))
+
+    def gallery(self, owner: str, name: str) -> Receipt:
+        """With everybody in it; takes a while for a large one."""
+        doomed = self._store.write(lambda t: operations.doom_gallery(t, owner, name), erases=True)
+        self._store.projections.drop(doomed)
+        erased = Erased(doomed.uid, doomed.faces, doomed.revision + 1, now())
+        return self._receipt(erased, patience=None)
+
+    def _erase(self, operation: Callable[[Transaction], Erased]) -> Receipt:
+        return self._receipt(self._store.write(operation, erases=True), PATIENCE_SECONDS)
+
+    def _receipt(self, erased: Erased, patience: float | None) -> Receipt:
+        try:
+            self._store.keeper.purge().result(patience)
+            purged = True
+        except (NormaError, OSError, TimeoutError) as error:
+            _log.warning("erased, but not yet from every file: %s", error)
+            purged = False
+        return Receipt(erased.uid, erased.faces, erased.revision, erased.erased_at, purged)

@@ -1,0 +1,107 @@
+"""The gallery inside the service: opened from the settings, called from the event loop."""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from app.errors import BusyError, GalleryCorruptError, NotReadyError, StartError, StorageFailedError
+from app.gallery.service import GalleryService
+from app.gallery.store import GalleryStore, StoreOptions
+from app.settings import Settings
+
+T = TypeVar("T")
+_log = logging.getLogger("norma.gallery")
+
+
+class GalleryRoom:
+    """The gallery, once somebody asks for it: until then no file, no thread, no memory.
+
+    Where its database is damaged, the rest of the service goes on, and says so.
+    """
+
+    def __init__(self, opening: Callable[[], GalleryService], threads: int, queue: int) -> None:
+        """`opening` is called once, at the first question; `threads` questions are answered at
+        once and `queue` may wait."""
+        self._opening = opening
+        self._capacity = threads + queue
+        self._taken = 0
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="gallery")
+        self._door = threading.Lock()
+        self._service: GalleryService | None = None
+        self._damage: GalleryCorruptError | None = None
+
+    def open(self) -> None:
+        """Raises StartError where the directory cannot be used; damage is kept for later."""
+        with self._door:
+            if self._service is not None or self._damage is not None:
+                return
+            try:
+                self._service = self._opening()
+            except GalleryCorruptError as damage:
+                _log.error("%s", damage.message)
+                self._damage = damage
+
+    async def run(self, work: Callable[[GalleryService], T]) -> T:
+        """`work` in a thread. Raises GalleryCorruptError where the database is damaged,
+        StorageFailedError where the directory cannot be used, BusyError where it does not fit.
+
+        What has been committed stays, whether or not the caller is still there.
+        """
+        if self._taken >= self._capacity:
+            raise BusyError("too many gallery requests are waiting; try again shortly")
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, lambda: work(self._opened()))
+        self._taken += 1
+        future.add_done_callback(self._release)
+        return await future
+
+    def _release(self, _: asyncio.Future[T]) -> None:
+        self._taken -= 1
+
+    def check_ready(self) -> None:
+        """Raises NotReadyError where enrolments are not possible. Costs nothing."""
+        if self._damage is not None:
+            raise NotReadyError(self._damage.message)
+        if self._service is None:
+            return
+        status = self._service.status()
+        if not status.ready:
+            raise NotReadyError(status.reason or "the gallery's store has failed")
+
+    def close(self) -> None:
+        """Let what runs end, and free the directory."""
+        self._threads.shutdown()
+        if self._service is not None:
+            self._service.close()
+
+    def _opened(self) -> GalleryService:
+        try:
+            self.open()
+        except StartError as error:
+            raise StorageFailedError(error.message) from error
+        if self._service is None:
+            raise self._damage or NotReadyError("the gallery is closed")
+        return self._service
+
+
+def open_room(settings: Settings) -> GalleryRoom:
+    """Opened at once where there is a gallery. Raises StartError where that cannot be used."""
+    cores = os.cpu_count() or 1
+    options = StoreOptions(
+        feature_type=settings.gallery_feature_type,
+        max_bytes=settings.gallery_max_bytes,
+        load_threads=cores,
+    )
+
+    def opening() -> GalleryService:
+        store = GalleryStore(settings.gallery_dir, options)
+        return GalleryService(store, cores, settings.gallery_queue)
+
+    room = GalleryRoom(opening, settings.gallery_concurrency, settings.gallery_queue)
+    if (settings.gallery_dir / "gallery.db").exists():
+        room.open()
+    return room

@@ -1,0 +1,152 @@
+"""Galleries: created, listed, counted."""
+
+import sqlite3
+from dataclasses import asdict
+from typing import cast
+
+from app.errors import GalleryExistsError, GalleryNotFoundError
+from app.gallery.rows.common import from_json, new_uid, now, to_json
+from app.gallery.types import ConflictPolicy, Gallery, GallerySpec, Json, Limits
+
+ID_SUM_MODULUS = 2**62
+
+_COLUMNS = (
+    "id, uid, owner, name, contract_id, dim, conflict, metadata, max_subjects, max_faces,"
+    " max_faces_per_subject, created_at, identify, revision, subjects, faces, id_sum"
+)
+
+
+def create(connection: sqlite3.Connection, owner: str, spec: GallerySpec) -> Gallery:
+    """Raises GalleryExistsError where the owner has one of this name."""
+    try:
+        connection.execute(
+            "INSERT INTO galleries (owner, name, uid, contract_id, dim, conflict, metadata,"
+            " max_subjects, max_faces, max_faces_per_subject, created_at, identify)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                owner,
+                spec.name,
+                new_uid(),
+                spec.contract_id,
+                spec.dim,
+                spec.conflict,
+                to_json(dict(spec.metadata)),
+                *asdict(spec.limits).values(),
+                now(),
+                spec.identify,
+            ),
+        )
+    except sqlite3.IntegrityError:
+        raise GalleryExistsError(f"there is a gallery {spec.name!r} already") from None
+    return get(connection, owner, spec.name)
+
+
+def get(connection: sqlite3.Connection, owner: str, name: str) -> Gallery:
+    """Raises GalleryNotFoundError, for another owner's gallery too."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM galleries WHERE owner = ? AND name = ?",  # noqa: S608
+        (owner, name),
+    ).fetchone()
+    if row is None:
+        raise GalleryNotFoundError(f"there is no gallery {name!r}")
+    return _gallery(row)
+
+
+def page(connection: sqlite3.Connection, owner: str, after: str, limit: int) -> list[Gallery]:
+    """The owner's galleries by name, those after `after`."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM galleries WHERE owner = ? AND name > ?"  # noqa: S608
+        " ORDER BY name LIMIT ?",
+        (owner, after, limit),
+    )
+    return [_gallery(row) for row in rows]
+
+
+def all_owners(connection: sqlite3.Connection) -> list[Gallery]:
+    """Every owner's galleries: for the service itself, at start."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM galleries ORDER BY owner, name"  # noqa: S608
+    )
+    return [_gallery(row) for row in rows]
+
+
+def count(
+    connection: sqlite3.Connection, gallery: Gallery, *, subjects: int, faces: int, id_sum: int
+) -> int:
+    """Moves the counts by these differences; the new revision."""
+    return cast(
+        int,
+        connection.execute(
+            "UPDATE galleries SET revision = revision + 1, subjects = subjects + ?,"
+            " faces = faces + ?, id_sum = (id_sum + ?) % ? WHERE owner = ? AND id = ?"
+            " RETURNING revision",
+            (
+                subjects,
+                faces,
+                id_sum % ID_SUM_MODULUS,
+                ID_SUM_MODULUS,
+                gallery.owner,
+                gallery.id,
+            ),
+        ).fetchone()[0],
+    )
+
+
+def revision(connection: sqlite3.Connection, gallery: Gallery) -> int:
+    """The gallery's revision as it is now."""
+    return cast(
+        int,
+        connection.execute(
+            "SELECT revision FROM galleries WHERE owner = ? AND id = ?",
+            (gallery.owner, gallery.id),
+        ).fetchone()[0],
+    )
+
+
+def rename(connection: sqlite3.Connection, gallery: Gallery, name: str) -> None:
+    connection.execute(
+        "UPDATE galleries SET name = ?, revision = revision + 1 WHERE owner = ? AND id = ?",
+        (name, gallery.owner, gallery.id),
+    )
+
+
+def by_uid(connection: sqlite3.Connection, uid: str) -> Gallery | None:
+    """Any owner's gallery: for the service itself, which erases what a tombstone names."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM galleries WHERE uid = ?",  # noqa: S608
+        (uid,),
+    ).fetchone()
+    return None if row is None else _gallery(row)
+
+
+def delete(connection: sqlite3.Connection, gallery: Gallery) -> None:
+    """The gallery's row alone; its contents are the caller's to erase first."""
+    connection.execute(
+        "DELETE FROM galleries WHERE owner = ? AND id = ?", (gallery.owner, gallery.id)
+    )
+
+
+def _gallery(row: tuple[object, ...]) -> Gallery:
+    (id_, uid, owner, name, contract_id, dim, conflict, metadata, *rest) = row
+    max_subjects, max_faces, max_per_subject, created, identify, *counted = cast(list[int], rest)
+    revision, subjects, faces, id_sum = counted
+    spec = GallerySpec(
+        name=cast(str, name),
+        contract_id=cast(str, contract_id),
+        dim=cast(int, dim),
+        conflict=cast(ConflictPolicy, conflict),
+        identify=bool(identify),
+        metadata=cast(dict[str, Json], from_json(cast(str, metadata))),
+        limits=Limits(max_subjects, max_faces, max_per_subject),
+    )
+    return Gallery(
+        id=cast(int, id_),
+        uid=cast(str, uid),
+        owner=cast(str, owner),
+        spec=spec,
+        created_at=created,
+        revision=revision,
+        subjects=subjects,
+        faces=faces,
+        id_sum=id_sum,
+    )

@@ -1,0 +1,154 @@
+"""The database's tables, as migrations that only go forward.
+
+Every tenant table carries `owner`, and every statement on one names it. Faces are the truth; what
+is counted often is kept counted in the galleries' and subjects' rows.
+"""
+
+import sqlite3
+import time
+
+from app.errors import StartError
+
+_FIRST = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE galleries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    contract_id TEXT NOT NULL,
+    dim INTEGER NOT NULL,
+    conflict TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    max_subjects INTEGER NOT NULL,
+    max_faces INTEGER NOT NULL,
+    max_faces_per_subject INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0,
+    subjects INTEGER NOT NULL DEFAULT 0,
+    faces INTEGER NOT NULL DEFAULT 0,
+    id_sum INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (owner, name),
+    UNIQUE (uid)
+) STRICT;
+
+CREATE TABLE subjects (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    gallery_id INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    name TEXT,
+    metadata TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    consent_ref TEXT,
+    expires_at INTEGER,
+    faces INTEGER NOT NULL DEFAULT 0,
+    version INTEGER NOT NULL DEFAULT 1,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (gallery_id, key)
+) STRICT;
+CREATE UNIQUE INDEX subjects_by_uid ON subjects (uid);
+CREATE INDEX subjects_by_expiry ON subjects (expires_at) WHERE expires_at IS NOT NULL;
+
+-- What a search can filter by: "tag:vip", "meta:site=\"north\"".
+CREATE TABLE terms (
+    owner TEXT NOT NULL,
+    gallery_id INTEGER NOT NULL,
+    term TEXT NOT NULL,
+    subject_id INTEGER NOT NULL,
+    PRIMARY KEY (owner, gallery_id, term, subject_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX terms_by_subject ON terms (subject_id);
+
+CREATE TABLE faces (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    gallery_id INTEGER NOT NULL,
+    subject_id INTEGER NOT NULL,
+    uid TEXT NOT NULL,
+    norm REAL NOT NULL,
+    quality REAL,
+    box TEXT,
+    source BLOB,
+    created_at INTEGER NOT NULL,
+    feature BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX faces_by_uid ON faces (uid);
+CREATE INDEX faces_by_gallery ON faces (gallery_id);
+CREATE INDEX faces_by_subject ON faces (subject_id, source);
+
+CREATE TABLE idempotency (
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    result TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (owner, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_by_age ON idempotency (owner, created_at);
+
+-- What has been erased, by random ids that say nothing about anyone: see tombstones.py.
+CREATE TABLE tombstones (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    erased_at INTEGER NOT NULL
+) STRICT;
+
+-- Faces erased here but perhaps still in a snapshot file.
+CREATE TABLE purges (face_id INTEGER PRIMARY KEY, gallery_uid TEXT NOT NULL) STRICT;
+"""
+
+_IDENTIFY = """
+ALTER TABLE galleries ADD COLUMN identify INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (("first", _FIRST), ("identify", _IDENTIFY))
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[tuple[str, str], ...]) -> None:
+    """Brings the schema up to date, each migration in one transaction.
+
+    Raises StartError where the database comes from a newer release.
+    """
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations"
+        " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
+    )
+    done = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0]
+    if done > len(migrations):
+        raise StartError(
+            f"the gallery database has schema {done}, this release knows {len(migrations)}: "
+            "it was written by a newer release, run that one"
+        )
+    for version, (name, script) in enumerate(migrations[done:], start=done + 1):
+        _apply(connection, version, name, script)
+
+
+def _apply(connection: sqlite3.Connection, version: int, name: str, script: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _statements(script):
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO migrations VALUES (?, ?, ?)", (version, name, int(time.time()))
+        )
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _statements(script: str) -> list[str]:
+    """`executescript` would commit first, so the script is cut into statements here."""
+    found: list[str] = []
+    pending = ""
+    for line in script.splitlines():
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            found.append(pending)
+            pending = ""
+    return found

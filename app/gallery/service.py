@@ -1,0 +1,247 @@
+"""The gallery as a whole: what can be asked of it, by owner. Plain Python, no HTTP."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import EnrolledFaceNotFoundError, IdentifyDisabledError, InputError
+from app.gallery import aggregate, cursor, features, names, operations
+from app.gallery.enrolment import Enroller, Enrolment, EnrolmentAnswer, check_contract
+from app.gallery.erasure import Eraser, Receipt
+from app.gallery.index.codes import Queries
+from app.gallery.rows import faces, galleries, subjects
+from app.gallery.search import Searcher, SearchOptions
+from app.gallery.store import GalleryStore
+from app.gallery.types import (
+    Aggregate,
+    Gallery,
+    GallerySpec,
+    SearchAnswer,
+    StoredFace,
+    Subject,
+    SubjectSpec,
+)
+
+T = TypeVar("T")
+MAX_K = 1000
+MAX_PAGE = 1000
+MAX_FACES_AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the gallery is, at no cost."""
+
+    ready: bool
+    reason: str | None
+
+
+class GalleryService:
+    """Composes store, search, enrolment and erasure. Thread-safe."""
+
+    def __init__(self, store: GalleryStore, threads: int = 2, bound: int = 1024) -> None:
+        """`threads` scan; more than `bound` waiting searches are refused."""
+        self._store = store
+        self._searcher = Searcher(store, threads, bound)
+        self._enroller = Enroller(store, self._searcher)
+        self._eraser = Eraser(store)
+
+    def close(self) -> None:
+        self._searcher.close()
+        self._store.close()
+
+    def status(self) -> Status:
+        failure = self._store.writer.failure
+        return Status(failure is None, None if failure is None else failure.message)
+
+    # Galleries
+
+    def create_gallery(self, owner: str, spec: GallerySpec) -> Gallery:
+        """Raises GalleryExistsError, InputError."""
+        names.checked(spec.name, "gallery")
+        return self._store.write(lambda t: operations.create_gallery(t, owner, spec))
+
+    def gallery(self, owner: str, name: str) -> Gallery:
+        """Raises GalleryNotFoundError."""
+        with self._store.read() as connection:
+            return galleries.get(connection, owner, name)
+
+    def galleries(
+        self, owner: str, after: str | None, limit: int
+    ) -> tuple[list[Gallery], str | None]:
+        """A page by name, and the cursor of the next one."""
+        listing = f"{owner}/galleries"
+        start = cursor.decode(self._store.epoch, listing, after)
+        with self._store.read() as connection:
+            # What is being erased has a name before all that can be asked for.
+            found = galleries.page(connection, owner, start or " ", _page(limit) + 1)
+        return self._cut(found, limit, listing, lambda gallery: gallery.name)
+
+    def erase_gallery(self, owner: str, name: str) -> Receipt:
+        """With everybody in it."""
+        return self._eraser.gallery(owner, name)
+
+    # Subjects
+
+    def put_subject(
+        self, owner: str, gallery: str, key: str, spec: SubjectSpec, version: int | None = None
+    ) -> tuple[Subject, bool]:
+        """Creates or replaces; the subject and whether it is new. `version` makes it conditional:
+        PreconditionFailedError where the subject is at another (0: where it exists)."""
+        return self.change_subject(owner, gallery, key, lambda _: spec, version)
+
+    def change_subject(
+        self,
+        owner: str,
+        gallery: str,
+        key: str,
+        change: Callable[[Subject | None], SubjectSpec],
+        version: int | None = None,
+    ) -> tuple[Subject, bool]:
+        """Reads, changes and writes in one transaction. `change` may raise to refuse."""
+        names.checked(key, "subject")
+
+        def tidied(before: Subject | None) -> SubjectSpec:
+            spec = change(before)
+            return replace(spec, tags=names.checked_tags(spec.tags))
+
+        return self._store.write(
+            lambda t: operations.upsert_subject(t, owner, gallery, key, tidied, version)
+        )
+
+    def subject(self, owner: str, gallery: str, key: str) -> Subject:
+        """Raises SubjectNotFoundError."""
+        with self._store.read() as connection:
+            return subjects.get(connection, galleries.get(connection, owner, gallery), key)
+
+    def subjects(
+        self, owner: str, gallery: str, after: str | None, limit: int
+    ) -> tuple[list[Subject], str | None]:
+        """A page by key, and the cursor of the next one; stable while others come and go."""
+        with self._store.read() as connection:
+            found = galleries.get(connection, owner, gallery)
+            listing = f"{owner}/{found.uid}/subjects"
+            start = cursor.decode(self._store.epoch, listing, after)
+            page = subjects.page(connection, found, start, _page(limit) + 1)
+        return self._cut(page, limit, listing, lambda subject: subject.key)
+
+    def erase_subject(self, owner: str, gallery: str, key: str) -> Receipt:
+        """Raises SubjectNotFoundError."""
+        return self._eraser.subject(owner, gallery, key)
+
+    # Faces
+
+    def enrol(self, owner: str, gallery: str, enrolment: Enrolment) -> EnrolmentAnswer:
+        """Adds faces to a subject: see Enroller.enrol."""
+        names.checked(enrolment.key, "subject")
+        if not 1 <= len(enrolment.faces) <= MAX_FACES_AT_ONCE:
+            raise InputError(f"1 to {MAX_FACES_AT_ONCE} faces at once")
+        return self._enroller.enrol(owner, gallery, enrolment)
+
+    def faces(self, owner: str, gallery: str, key: str) -> list[StoredFace]:
+        """A subject's faces, oldest first; there are few by the gallery's limit."""
+        with self._store.read() as connection:
+            found = galleries.get(connection, owner, gallery)
+            return faces.of_subject(connection, found, subjects.get(connection, found, key))
+
+    def erase_face(self, owner: str, gallery: str, key: str, uid: str) -> Receipt:
+        """Raises EnrolledFaceNotFoundError."""
+        return self._eraser.face(owner, gallery, key, uid)
+
+    def face_feature(self, owner: str, gallery: str, uid: str) -> NDArray[np.float32]:
+        """The stored raw feature, float32 (D,). Raises EnrolledFaceNotFoundError."""
+        with self._store.read() as connection:
+            found = galleries.get(connection, owner, gallery)
+            face = faces.find(connection, found, uid)
+            if face is None:
+                raise EnrolledFaceNotFoundError(f"there is no face {uid!r} in {gallery!r}")
+            blob = faces.feature(connection, found, face)
+        return features.unpacked(blob, self._store.options.feature_type)
+
+    # Search
+
+    def search(
+        self,
+        owner: str,
+        gallery: str,
+        feature: NDArray[np.float32],
+        contract_id: str,
+        options: SearchOptions,
+    ) -> SearchAnswer:
+        """1:N: the subjects most like the probe, a raw feature, best first.
+
+        Raises IdentifyDisabledError, ContractMismatchError, FeatureInvalidError, BusyError.
+        """
+        found = self.gallery(owner, gallery)
+        check_identify(found)
+        check_contract(found, contract_id)
+        features.checked(feature, found.spec.dim)
+        if not 1 <= options.k <= MAX_K:
+            raise InputError(f"1 to {MAX_K} subjects can be asked for")
+        return self._searcher.search(found, feature, options)
+
+    def search_subject(
+        self, owner: str, gallery: str, key: str, options: SearchOptions
+    ) -> SearchAnswer:
+        """Who else looks like this subject (by the sum of its features)?"""
+        found, rows = self._features(owner, gallery, key)
+        probe = rows.sum(axis=0).astype(np.float32)
+        wider = replace(options, k=min(options.k + 1, MAX_K))
+        answer = self.search(owner, gallery, probe, found.spec.contract_id, wider)
+        others = tuple(match for match in answer.matches if match.subject.key != key)
+        return replace(answer, matches=others[: options.k])
+
+    def similarity(
+        self,
+        owner: str,
+        gallery: str,
+        key: str,
+        feature: NDArray[np.float32],
+        contract_id: str,
+        how: Aggregate,
+    ) -> float:
+        """1:1: the probe against an enrolled subject.
+
+        Raises SubjectNotFoundError, also for a subject without faces, ContractMismatchError,
+        FeatureInvalidError.
+        """
+        found, rows = self._features(owner, gallery, key)
+        check_contract(found, contract_id)
+        probe = features.checked(feature, found.spec.dim)
+        return aggregate.similarity(Queries.of(probe[None]).unit[0], rows, how)
+
+    def _features(self, owner: str, gallery: str, key: str) -> tuple[Gallery, NDArray[np.float64]]:
+        with self._store.read() as connection:
+            found = galleries.get(connection, owner, gallery)
+            subject = subjects.get(connection, found, key)
+            blobs = faces.features(connection, found, subject.id)
+        if not blobs:
+            raise EnrolledFaceNotFoundError(f"subject {key!r} has no face")
+        stack = np.frombuffer(b"".join(blobs), self._store.options.feature_type)
+        return found, stack.reshape(len(blobs), -1).astype(np.float64)
+
+    def _cut(
+        self, found: list[T], limit: int, listing: str, name: Callable[[T], str]
+    ) -> tuple[list[T], str | None]:
+        """The page, and the cursor behind it where there is more."""
+        if len(found) <= limit:
+            return found, None
+        page = found[:limit]
+        return page, cursor.encode(self._store.epoch, listing, name(page[-1]))
+
+
+def check_identify(gallery: Gallery) -> None:
+    """Raises IdentifyDisabledError unless the gallery may be searched."""
+    if not gallery.spec.identify:
+        raise IdentifyDisabledError(
+            f"gallery {gallery.name!r} was created without identify: only 1:1 is answered"
+        )
+
+
+def _page(limit: int) -> int:
+    if not 1 <= limit <= MAX_PAGE:
+        raise InputError(f"a page has 1 to {MAX_PAGE} entries")
+    return limit

@@ -1,0 +1,1 @@
+"""The galleries' routes and what they exchange."""

@@ -1,0 +1,133 @@
+"""Who is it (1:N), who looks like them, and is it this subject (1:1)?"""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from app.gallery.service import GalleryService, check_identify
+from app.gallery.types import SearchAnswer
+from app.http.bodies import photos
+from app.http.deps import ServiceDep
+from app.http.gallery.answers import (
+    ClaimOut,
+    IdentifyOut,
+    IdentifyThresholdOut,
+    ProbeOut,
+    SearchOut,
+)
+from app.http.gallery.deps import GalleryName, OwnerDep, SubjectId
+from app.http.gallery.schemas import ClaimOptions, IdentifyPhotoOptions, SearchIn, feature_of
+from app.http.openapi import PHOTO_ERRORS, errors, photo_body
+from app.http.request_id import RequestIdDep
+from app.http.routes.faces import packages_out
+from app.http.schemas import SideOut, ThresholdOut
+from app.identify import Query as PhotoQuery
+from app.identify import check_claim
+from app.identify import identify as identify_photo
+
+router = APIRouter(
+    prefix="/v1/galleries/{gallery}",
+    tags=["identify"],
+    responses=errors(403, 404, 409, *PHOTO_ERRORS),
+)
+
+
+@router.post("/identify", summary="Identify faces", openapi_extra=photo_body(["image"]))
+async def identify(
+    request: Request,
+    service: ServiceDep,
+    owner: OwnerDep,
+    gallery: GalleryName,
+    options: Annotated[IdentifyPhotoOptions, Query()],
+) -> IdentifyOut:
+    """The subjects most like the face selected, or like each face of the photo.
+
+    The threshold keeps a stranger's chance of any false match at `fpir` and so rises with the
+    gallery; a rate that the calibration cannot support there is refused.
+    """
+    [photo] = await photos(request, ["image"])
+    place, rate = (owner, gallery), (options.fpir, options.threshold)
+    found, threshold = await identify_photo(
+        service, place, photo, options.query(), options.search(), rate
+    )
+    return IdentifyOut(
+        faces=[ProbeOut.found(one, threshold) for one in found],
+        threshold=IdentifyThresholdOut.of(threshold),
+        packages=packages_out(service),
+        request_id=request.state.request_id,
+    )
+
+
+@router.post("/search", summary="Search by feature, face or subject")
+async def search(
+    service: ServiceDep,
+    owner: OwnerDep,
+    request_id: RequestIdDep,
+    gallery: GalleryName,
+    body: SearchIn,
+) -> SearchOut:
+    """The subjects most like a feature, an enrolled face, or another subject.
+
+    Nothing is decided unless a rate or a cosine is given.
+    """
+    answer = await service.gallery.run(partial(_search, owner=owner, gallery=gallery, body=body))
+    decides = body.fpir is not None or body.threshold is not None
+    threshold = (
+        service.identify_threshold(body.fpir, body.threshold, answer.faces) if decides else None
+    )
+    return SearchOut.of(answer, threshold, request_id)
+
+
+def _search(store: GalleryService, owner: str, gallery: str, body: SearchIn) -> SearchAnswer:
+    options = body.options()
+    found = store.gallery(owner, gallery)
+    check_identify(found)
+    if body.subject is not None:
+        return store.search_subject(owner, gallery, body.subject, options)
+    if body.face is not None:
+        probe = store.face_feature(owner, gallery, body.face)
+        return store.search(owner, gallery, probe, found.spec.contract_id, options)
+    feature = feature_of(body.feature or "")
+    return store.search(owner, gallery, feature, body.contract_id or "", options)
+
+
+@router.post(
+    "/verify/{subject}",
+    summary="Compare a photo with a subject",
+    openapi_extra=photo_body(["image"]),
+)
+async def verify(
+    request: Request,
+    service: ServiceDep,
+    owner: OwnerDep,
+    gallery: GalleryName,
+    subject: SubjectId,
+    options: Annotated[ClaimOptions, Query()],
+) -> ClaimOut:
+    """Whether the photo shows this enrolled subject (1:1); no one else is looked at.
+
+    `fmr` is the rate of one comparison: with `aggregate=max` a subject's many faces are as many
+    chances. The answer is on cosines.
+    """
+    threshold = service.threshold(options.fmr, options.threshold)
+    [photo] = await photos(request, ["image"])
+    checked = await check_claim(
+        service,
+        (owner, gallery),
+        subject,
+        photo,
+        PhotoQuery(options.face_select, options.quality),
+        options.aggregate,
+        threshold,
+    )
+    return ClaimOut(
+        match=checked.verdict == "match",
+        verdict=checked.verdict,
+        similarity=round(checked.similarity, 6),
+        threshold=ThresholdOut.of(checked.threshold),
+        subject=subject,
+        image=SideOut.of(checked.observed),
+        packages=packages_out(service),
+        request_id=request.state.request_id,
+    )

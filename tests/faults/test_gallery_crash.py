@@ -1,0 +1,46 @@
+"""F01–F06: SIGKILL at random and at named points; nothing acknowledged may be lost.
+
+`NORMA_KILLS=500` for the long run, `NORMA_SEED` to repeat one.
+"""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import Ledger, Storm, assert_no_residue, judge, start
+
+KILLS = int(os.environ.get("NORMA_KILLS", "24"))
+SEED = int(os.environ.get("NORMA_SEED", "1"))
+POINTS = (
+    "before_commit",
+    "after_commit",
+    "after_apply",
+    "snapshot_segments",
+    "snapshot_manifest",
+    "purge_snapshots",
+    "purged",
+)
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.slow
+def test_F01_to_F06_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    rng = random.Random(SEED)
+    ledger = Ledger()
+    data = tmp_path / "data"
+    for kill in range(KILLS):
+        point = POINTS[kill % (2 * len(POINTS))] if kill % (2 * len(POINTS)) < len(POINTS) else ""
+        armed = f"{point}:kill:{rng.randint(2, 12)}" if point else ""
+        process = start(data, armed)
+        # A point that is never reached must not let the storm go on for ever.
+        Storm(ledger, rng, process).run(kill_after=rng.randint(20, 120) if not point else 400)
+        try:
+            judge(data, ledger)
+        except AssertionError as error:
+            raise AssertionError(
+                f"seed {SEED}, kill {kill}, {armed or 'random'}: {error}"
+            ) from error
+    assert_no_residue(data, ledger.erased_before)
+    assert ledger.acknowledged > KILLS
