@@ -20,6 +20,8 @@ from tests.unit.export import samples
 
 Array = NDArray[np.float32]
 SIDES = (320, 640)
+MAIN, CLOSE_UP = [(256, 320), (320, 256)], [(160, 192), (192, 160)]
+"""Canvases of a landscape and a portrait of 320×240 pixels in either pass."""
 
 
 class FakeSession(Session):
@@ -110,7 +112,7 @@ def test_images_of_one_canvas_share_a_batch_and_keep_their_order(
     images = [image(*(((240, 320), (320, 240))[n % 2]), spot) for n, spot in enumerate(spots)]
     session = sees_white()
     together = OnnxDetector(session, manifest).detect(images)
-    assert session.asked == [(2, 3, 256, 320), (2, 3, 320, 256)]
+    assert session.asked == [(2, 3, *side) for side in (*MAIN, *CLOSE_UP)]
     alone = [OnnxDetector(sees_white(), manifest).detect([one])[0] for one in images]
     assert [edges(face) for [face] in together] == [edges(face) for [face] in alone]
     assert [edges(face)[0] for [face] in together] == [x - 16 for x, _ in spots]
@@ -120,7 +122,7 @@ def test_a_network_without_batches_sees_one_image_at_a_time(manifest: DetectorMa
     session = sees_white()
     session.batchable = False
     OnnxDetector(session, manifest).detect([image(240, 320, (160, 80))] * 3)
-    assert session.asked == [(1, 3, 256, 320)] * 3
+    assert session.asked == [(1, 3, *MAIN[0])] * 3 + [(1, 3, *CLOSE_UP[0])] * 3
 
 
 @pytest.mark.parametrize(("longest", "side"), [(100, 320), (320, 320), (321, 640), (2000, 640)])
@@ -152,11 +154,33 @@ def test_of_two_views_of_one_large_face_the_finer_stays(manifest: DetectorManife
     assert face.box.width == pytest.approx(0.65 * 320)
 
 
-def test_many_small_faces_need_no_second_pass(manifest: DetectorManifest) -> None:
-    session = sees_white(reach=1)
-    photo = image(240, 320, (16, 8), (160, 80), (240, 160))
-    assert len(OnnxDetector(session, manifest).detect([photo])[0]) == 3
-    assert len(session.asked) == 1
+@pytest.mark.parametrize(("span", "seen"), [(0.9, True), (0.62, True), (0.55, False), (0.2, False)])
+def test_a_bystander_does_not_hide_the_close_up(
+    manifest: DetectorManifest, span: float, seen: bool
+) -> None:
+    """Small faces that only the second pass sees are doubtful where the main one saw someone."""
+    photo = image(640, 640, (80, 80))
+    photo.pixels[320:352, 320:352] = 128
+
+    def white_or_grey(tensor: Array) -> list[Array]:
+        if max(tensor.shape[2:]) != CLOSE_UP_SIDE:
+            return sees_white(span=0.1).run(tensor)
+        return sees_white(span=span).run(np.where(np.abs(tensor) < 0.1, 1, -1))
+
+    found = OnnxDetector(FakeSession(white_or_grey), manifest).detect([photo])[0]
+    widths = sorted(face.box.width / 640 for face in found)
+    assert widths == pytest.approx([0.1, span] if seen else [0.1], rel=1e-3)
+
+
+def test_of_two_views_of_a_face_larger_than_the_frame_the_close_ups_stays(
+    manifest: DetectorManifest,
+) -> None:
+    pixels = np.zeros((320, 320, 3), dtype=np.uint8)
+    pixels[160:192, 160:192] = 255
+    views = {320: sees_white(span=1.05), CLOSE_UP_SIDE: sees_white(span=1.2)}
+    session = FakeSession(lambda tensor: views[max(tensor.shape[2:])].run(tensor))
+    [[face]] = OnnxDetector(session, manifest).detect([Image(pixels, "png", 320, 320)])
+    assert face.box.width == pytest.approx(1.2 * 320)
 
 
 @pytest.mark.parametrize("part", [3, 6])
