@@ -1,0 +1,46 @@
+"""`norma gallery …`: what an operator does to the files, besides the API."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from app.commands.common import out, settings
+from app.errors import StartError
+from app.gallery import backup, erase_check
+
+gallery = typer.Typer(help="The galleries' files.", no_args_is_help=True)
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, show_default=False)]
+
+
+@gallery.command()
+def restore(file: File) -> None:
+    """Put a backup in the place of a stopped service's galleries.
+
+    Whoever was erased since the backup is erased again at the next start.
+    """
+    directory = settings().gallery_dir
+    backup.restore(file, directory)
+    out.print(f"restored {file} into {directory}", markup=False)
+
+
+@gallery.command("erase-check")
+def check_erasure(
+    feature: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="The erased face's raw feature, .npy."),
+    ],
+) -> None:
+    """Look for an erased feature's bytes in every file of the galleries. Status 1 if found."""
+    directory = settings().gallery_dir
+    try:
+        values = np.load(feature, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise StartError(f"{feature}: not an .npy file of numbers") from error
+    holding = erase_check.holding(directory, erase_check.traces(values.ravel()))
+    for path in holding:
+        out.print(f"found in {path}", markup=False)
+    if holding:
+        raise typer.Exit(1)
+    out.print(f"no trace in {directory}", markup=False)
