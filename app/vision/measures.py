@@ -4,8 +4,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from export.contract import ARCFACE_112, similarity_transform
+
 _INNER = 0.2
 """Share of the crop's side left out at each border: mostly background and hair."""
+
+_OVAL_MIDDLE, _OVAL_RADII = (56, 66), (38, 48)
+"""A face in the pixels of `ARCFACE_112`: from ear to ear, from hair to chin."""
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:
@@ -37,6 +42,25 @@ def turn(landmarks_52: NDArray[np.float32]) -> float:
     middle = (eyes.mean(axis=0) + mouth.mean(axis=0)) / 2
     half = max(float((eyes[1] - eyes[0]) @ across), float((mouth[1] - mouth[0]) @ across)) / 2
     return float((landmarks_52[2] - middle) @ across) / max(half, 1e-6)
+
+
+def visible(landmarks_52: NDArray[np.float32], width: int, height: int) -> float:
+    """Part of the face's oval, as the landmarks place it, that lies inside the photo, in [0, 1].
+
+    Not of its box: detectors shrink a cut face's box to what they see. Of 60 LFW faces cut by 40%
+    at the left, right or top none had a fifth of its box outside; of its oval, four in five had.
+    Raises ValueError when the landmarks coincide or are not finite.
+    """
+    matrix = similarity_transform(landmarks_52, ARCFACE_112)
+    points = (_oval() - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    inside = (points >= 0) & (points <= (width, height))
+    return float(inside.all(axis=1).mean())
+
+
+def _oval() -> NDArray[np.float64]:
+    """Points spread evenly over the oval, (N, 2)."""
+    unit = np.stack(np.meshgrid(*[np.linspace(-1, 1, 33)] * 2), axis=-1).reshape(-1, 2)
+    return np.asarray(_OVAL_MIDDLE + unit[(unit**2).sum(axis=1) <= 1] * _OVAL_RADII)
 
 
 def _inner_luma(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

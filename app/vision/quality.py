@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Embedding, Face, Image, Quality, Reason
-from app.vision.measures import exposure, sharpness, turn
+from app.vision.measures import exposure, sharpness, turn, visible
 from export.tables import QualityCurve
 
 Stage = Literal["enrol", "query"]
 
 MIN_VISIBLE = 0.8
-"""Fraction of a face's box that must lie inside the image."""
+"""Part of a face's oval that must lie inside the photo. For nine of ten LFW faces that were cut to
+0.8 or more, SFace's feature keeps a cosine of 0.75 to the whole face's; under 0.7, of 0.36."""
 
 MIN_SHARPNESS = 10.0
 """Variance of the Laplacian under which an aligned face is blurred: a Gaussian blur of σ = 3 at
@@ -52,7 +53,7 @@ class QualityJudge:
         reasons = []
         if min(face.box.width, face.box.height) < self.min_face:
             reasons.append(Reason.FACE_TOO_SMALL)
-        if visible_fraction(face, image) < MIN_VISIBLE:
+        if visible(face.landmarks, image.width, image.height) < MIN_VISIBLE:
             reasons.append(Reason.FACE_CLIPPED)
         if self._under_gate(embedding.norm, stage):
             reasons.append(Reason.LOW_QUALITY)
@@ -87,11 +88,3 @@ def picture_reasons(crop: NDArray[np.uint8], face: Face) -> list[Reason]:
         Reason.EXTREME_POSE: abs(turn(face.landmarks)) > MAX_TURN,
     }
     return [reason for reason, applies in found.items() if applies]
-
-
-def visible_fraction(face: Face, image: Image) -> float:
-    """Part of the face's box that lies inside the image, in [0, 1]."""
-    box = face.box
-    width = min(box.right, image.width) - max(box.left, 0.0)
-    height = min(box.bottom, image.height) - max(box.top, 0.0)
-    return max(width, 0.0) * max(height, 0.0) / max(box.area, 1e-9)

@@ -4,7 +4,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.domain import Box, Face, Reason
-from app.vision.measures import exposure, sharpness, turn
+from app.vision.measures import exposure, sharpness, turn, visible
 from app.vision.quality import picture_reasons
 from export.contract import ARCFACE_112
 
@@ -54,6 +54,26 @@ def test_turn_does_not_mind_roll_and_size() -> None:
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     rolled = (3 * turned @ rotation.T).astype(np.float32)
     assert turn(rolled) == pytest.approx(turn(turned), abs=1e-3)
+
+
+def test_what_is_visible_of_a_face_is_what_the_border_leaves() -> None:
+    assert visible(FRONTAL, 112, 120) == 1
+    middle = np.float32([56, 0])
+    assert visible(FRONTAL - middle, 112, 120) == pytest.approx(0.5, abs=0.03)
+    assert visible(FRONTAL + middle, 112, 120) == pytest.approx(0.5, abs=0.03)
+    assert visible(FRONTAL - 4 * middle, 112, 120) == 0
+
+
+def test_the_visible_part_turns_and_grows_with_the_face() -> None:
+    """Lying on its side, half of the face is lost where half of its width was."""
+    lying = 3 * FRONTAL[:, ::-1] * np.float32([1, -1]) + np.float32([0, 168])
+    assert visible(lying, 360, 336) == pytest.approx(0.5, abs=0.03)
+    assert visible(lying, 360, 10_000) == pytest.approx(0.5, abs=0.03)
+
+
+def test_of_no_landmarks_nothing_can_be_said_to_be_visible() -> None:
+    with pytest.raises(ValueError, match="coincide"):
+        visible(np.full((5, 2), 7, dtype=np.float32), 100, 100)
 
 
 def test_a_good_picture_has_no_reasons(crop: NDArray[np.uint8]) -> None:

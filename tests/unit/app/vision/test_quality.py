@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.domain import Box, Embedding, Face, Image, Reason
-from app.vision.quality import MIN_VISIBLE, QualityJudge, visible_fraction
+from app.vision.quality import QualityJudge
 from export.contract import ARCFACE_112
 from export.tables import QualityCurve
 from tests.hostile import corpus
@@ -73,28 +73,29 @@ def test_the_shorter_side_decides_on_size(box: Box, small: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("box", "fraction"),
+    ("shift", "clipped"),
     [
-        (Box(0, 0, 300, 200), 1.0),
-        (Box(-20, 0, 80, 100), 0.8),
-        (Box(250, 150, 350, 250), 0.25),
-        (Box(-300, 0, -100, 100), 0.0),
-        (Box(10, 250, 60, 300), 0.0),
-        (Box(5, 5, 5, 5), 0.0),
+        ((0, 0), False),
+        ((-30, 0), False),
+        ((-38, 0), True),
+        ((0, -60), True),
+        ((205, 0), False),
+        ((230, 0), True),
+        ((0, 95), False),
+        ((0, 125), True),
     ],
 )
-def test_the_visible_part_of_a_face(box: Box, fraction: float) -> None:
-    assert visible_fraction(replace(FACE, box=box), IMAGE) == pytest.approx(fraction)
-    clipped = Reason.FACE_CLIPPED in reasons(box=box)
-    assert clipped == (fraction < MIN_VISIBLE)
+def test_a_face_beyond_the_border_is_clipped(shift: tuple[int, int], clipped: bool) -> None:
+    """Its box says nothing: detectors draw it around what they see."""
+    moved = replace(FACE, landmarks=FACE.landmarks + np.float32(shift))
+    found = QualityJudge(CURVE, min_face=32)(IMAGE, moved, CROP, embedding(20), "query").reasons
+    assert found == ((Reason.FACE_CLIPPED,) if clipped else ())
 
 
 def test_every_reason_that_applies_is_named() -> None:
-    assert reasons(1, Box(-10, 0, 10, 20)) == (
-        Reason.FACE_TOO_SMALL,
-        Reason.FACE_CLIPPED,
-        Reason.LOW_QUALITY,
-    )
+    small = Face(Box(0, 0, 20, 20), 0.9, FACE.landmarks / 5 - np.float32([12, 0]))
+    found = QualityJudge(CURVE, min_face=32)(IMAGE, small, CROP, embedding(1), "query").reasons
+    assert found == (Reason.FACE_TOO_SMALL, Reason.FACE_CLIPPED, Reason.LOW_QUALITY)
 
 
 @pytest.mark.parametrize("norm", [0.0, 2.0, 7.5, 8.0, 12.0, 60.0])
