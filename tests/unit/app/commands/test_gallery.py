@@ -23,7 +23,8 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_erase_check_finds_what_is_there_and_nothing_else(directory: Path, tmp_path: Path) -> None:
     feature = np.arange(128, dtype=np.float32) / 7
-    np.save(tmp_path / "feature.npy", feature)
+    with (tmp_path / "feature.npy").open("wb") as file:
+        np.lib.format.write_array(file, feature, allow_pickle=False)
     (directory / "left.bin").write_bytes(b"x" * 100)
     assert _status("erase-check", str(tmp_path / "feature.npy")) == 0
     (directory / "left.bin").write_bytes(b"x" * 100 + feature.astype(np.float16).tobytes())
