@@ -37,11 +37,11 @@ UV_COMPILE = $(DEV)/bin/uv pip compile --quiet --universal --python-version 3.11
 
 lock: $(DEV)/ready ## compile the lock files anew
 	$(DEV)/bin/python $(PIP) uv
-	$(UV_COMPILE) --extra cpu -o requirements/cpu.txt
-	$(UV_COMPILE) --extra cpu --extra import -o requirements/cpu-import.txt
-	$(UV_COMPILE) --extra gpu -o requirements/gpu.txt
-	$(UV_COMPILE) --extra gpu --extra import -o requirements/gpu-import.txt
-	$(UV_COMPILE) --extra cpu --extra train --extra dev -o requirements/dev.txt
+	$(UV_COMPILE) --extra cpu --extra tracing -o requirements/cpu.txt
+	$(UV_COMPILE) --extra cpu --extra tracing --extra import -o requirements/cpu-import.txt
+	$(UV_COMPILE) --extra gpu --extra tracing -o requirements/gpu.txt
+	$(UV_COMPILE) --extra gpu --extra tracing --extra import -o requirements/gpu-import.txt
+	$(UV_COMPILE) --extra cpu --extra tracing --extra train --extra dev -o requirements/dev.txt
 
 clean: ## remove the environments and caches (never the data)
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
