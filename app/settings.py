@@ -23,7 +23,11 @@ class Settings(BaseSettings):
     """Serve beyond loopback without keys: only behind a proxy that authenticates."""
 
     data_dir: Path = Path("norma-data")
-    """Where packages and galleries live."""
+    """Where galleries live, and packages where `packages_dir` names no other place."""
+    packages_dir: Annotated[
+        Path, Field(default_factory=lambda given: given["data_dir"] / "packages")
+    ]
+    """Where packages live, which the service only reads; `packages` in `data_dir` by default."""
     detector: str = "yunet-2023mar"
     """Detector: the name of an installed package, or a path to one."""
     recogniser: str = "sface-2021dec"
@@ -73,10 +77,6 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """Two images in base64, and some room for the envelope."""
         return 2 * (self.max_image_bytes * 4 // 3) + MiB
-
-    @property
-    def packages_dir(self) -> Path:
-        return self.data_dir / "packages"
 
     @property
     def gallery_dir(self) -> Path:

@@ -1,5 +1,6 @@
 """Where packages live, as every command says it."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,5 +13,9 @@ DEFAULT_DATA = Path("norma-data")
 
 
 def packages_dir(data_dir: Path) -> Path:
-    """The directory that holds one directory for each package."""
-    return data_dir / "packages"
+    """The directory that holds one directory for each package.
+
+    It is named by NORMA_PACKAGES_DIR where packages live apart from the data, as in an image.
+    """
+    apart = os.environ.get("NORMA_PACKAGES_DIR")
+    return Path(apart) if apart else data_dir / "packages"
