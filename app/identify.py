@@ -73,6 +73,8 @@ async def identify(
         answer = await service.gallery.run(
             lambda g: g.search(*place, feature, contract_id, options)
         )
+        if answer.top is not None:
+            service.metrics.searched(answer.top)
         return Identification(observed, answer)
 
     observed = await _observe(service, photo, query)

@@ -13,6 +13,7 @@ from app.http.gallery import galleries, searches, subjects
 from app.http.limits import BodyLimits, RequestId
 from app.http.routes import faces, system, verify
 from app.service import Service
+from app.telemetry.middleware import Measured
 
 _ABOUT = """Face verification that you train, calibrate and serve yourself.
 
@@ -40,5 +41,6 @@ def create_app(service: Service) -> FastAPI:
         app.include_router(routes.router)
     settings = service.settings
     app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
+    app.add_middleware(Measured, metrics=service.metrics)
     app.add_middleware(RequestId)
     return app

@@ -1,10 +1,12 @@
 """One photo through all stages, in the caller's thread: decode → detect → align → embed → judge."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from app.domain import Face, FaceSelect, Image, Observation, Timings
+from app.errors import ImageUndecodableError
 from app.inference.embed import Recogniser
+from app.telemetry.meters import SILENT, Meters
 from app.vision.align import align
 from app.vision.decode import decode
 from app.vision.detect import Detector
@@ -33,16 +35,26 @@ class Pipeline:
     detector: Detector
     recogniser: Recogniser
     judge: QualityJudge
+    meters: Meters = field(default=SILENT, repr=False)
 
     def detect(self, photo: bytes) -> Detection:
         """Decode and find faces. Raises the errors of `decode`."""
         start = perf_counter()
-        image = decode(photo, self.limits)
+        image = self._decode(photo)
         decoded = perf_counter()
         faces = self.detector.detect([image])[0]
         found = perf_counter()
+        self.meters.stage("decode", start, decoded)
+        self.meters.stage("detect", decoded, found)
         timings = Timings(decode=_ms(start, decoded), detect=_ms(decoded, found))
         return Detection(image, faces, timings)
+
+    def _decode(self, photo: bytes) -> Image:
+        try:
+            return decode(photo, self.limits)
+        except ImageUndecodableError as error:
+            self.meters.undecodable(type(error.__cause__ or error).__name__)
+            raise
 
     def observe(self, photo: bytes, how: FaceSelect, stage: Stage) -> Observation:
         """The chosen face of a photo, embedded and judged; no other face is embedded.
@@ -71,12 +83,16 @@ class Pipeline:
         aligned = perf_counter()
         embedding = self.recogniser.embed([crop])[0]
         embedded = perf_counter()
+        quality = self.judge(image, face, crop, embedding, stage)
+        self.meters.stage("align", start, aligned)
+        self.meters.stage("embed", aligned, embedded)
+        self.meters.judged(stage, quality.norm, quality.score, quality.reasons)
         return Observation(
             image=image,
             face=face,
             face_count=len(detection.faces),
             embedding=embedding,
-            quality=self.judge(image, face, crop, embedding, stage),
+            quality=quality,
             timings=Timings(
                 decode=detection.timings.decode,
                 detect=detection.timings.detect,

@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from time import perf_counter
 
 import cv2
@@ -22,6 +23,9 @@ from app.inference import packages
 from app.inference.pool import WorkerPool
 from app.pipeline import Detection, Pipeline
 from app.settings import Settings
+from app.telemetry.gauges import Galleries, Queues
+from app.telemetry.meters import SILENT, Meters
+from app.telemetry.metrics import Build, Metrics
 from app.vision.limits import ImageLimits
 from app.vision.quality import QualityJudge, Stage
 from export import package
@@ -63,6 +67,7 @@ class Service:
     calibration: Calibration | None
     pool: WorkerPool
     gallery: GalleryRoom
+    metrics: Metrics
 
     async def detect(self, photo: bytes) -> Detection:
         """All faces of a photo."""
@@ -157,7 +162,9 @@ class Service:
         self.gallery.close()
 
 
-def build_pipeline(settings: Settings) -> tuple[Pipeline, Package, Package]:
+def build_pipeline(
+    settings: Settings, meters: Meters = SILENT
+) -> tuple[Pipeline, Package, Package]:
     """The pipeline and the detector's and recogniser's packages. Raises StartError."""
     cv2.setNumThreads(1)  # the workers are the parallelism
     detector = packages.find(settings.detector, settings.packages_dir)
@@ -174,22 +181,39 @@ def build_pipeline(settings: Settings) -> tuple[Pipeline, Package, Package]:
         detector=packages.open_detector(detector, settings.device),
         recogniser=packages.open_recogniser(recogniser, settings.device),
         judge=QualityJudge(recogniser.quality(), settings.min_face),
+        meters=meters,
     )
     return pipeline, detector, recogniser
 
 
 def build_service(settings: Settings) -> Service:
     """Load, verify, self-test and connect everything. Raises StartError."""
-    pipeline, detector, recogniser = build_pipeline(settings)
-    gallery = open_room(settings)  # before the workers, whose threads a failed start would leave
+    metrics = Metrics()
+    pipeline, detector, recogniser = build_pipeline(settings, metrics)
+    # Before the workers, whose threads a failed start would leave.
+    gallery = open_room(settings, metrics)
+    pool = WorkerPool(settings.workers or os.cpu_count() or 1, settings.queue, metrics)
+    contract_id = pipeline.recogniser.contract_id
+    metrics.registry.register(Queues({"workers": pool.load, "gallery": gallery.load}))
+    metrics.registry.register(Galleries(partial(gallery.holdings, contract_id)))
+    metrics.name(
+        Build(
+            version=version("norma"),
+            detector=detector.name,
+            recogniser=recogniser.name,
+            contract_id=contract_id,
+            provider=pipeline.recogniser.provider,
+        )
+    )
     return Service(
         settings=settings,
         detector_package=detector,
         recogniser_package=recogniser,
         pipeline=pipeline,
         calibration=recogniser.calibration(),
-        pool=WorkerPool(settings.workers or os.cpu_count() or 1, settings.queue),
+        pool=pool,
         gallery=gallery,
+        metrics=metrics,
     )
 
 

@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     """False positive identification rate of `identify`, and of conflicts at enrolment, where the
     request names none."""
 
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Port of `GET /metrics` for Prometheus, never the API's own; unset answers none, 0 takes a
+    free one. It needs no key and names nobody."""
+    metrics_host: str = "127.0.0.1"
+    """Address of the metrics' port: loopback, or the network of the machine that collects them."""
+
     max_image_bytes: Annotated[int, Field(ge=1024)] = 10 * MiB
     """Bytes of one image: bounds memory and decoding time."""
     max_pixels: Annotated[int, Field(ge=10_000)] = 16_000_000

@@ -1,5 +1,7 @@
 """`norma serve`: load, verify, say what runs under which licence, then answer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -9,6 +11,7 @@ from rich.markup import escape
 from app.commands.common import out, settings
 from app.main import create_app
 from app.service import Service, build_service
+from app.telemetry.listener import listening
 
 
 def serve(
@@ -22,6 +25,12 @@ def serve(
     chosen = settings(host=host, port=port, detector=detector, recogniser=recogniser, device=device)
     service = build_service(chosen)
     _announce(service)
+    with _metrics(service):
+        _run(service)
+
+
+def _run(service: Service) -> None:
+    chosen = service.settings
     uvicorn.run(
         create_app(service),
         host=chosen.host,
@@ -31,6 +40,17 @@ def serve(
         server_header=False,
         h11_max_incomplete_event_size=32 * 1024,
     )
+
+
+@contextmanager
+def _metrics(service: Service) -> Iterator[None]:
+    chosen = service.settings
+    if chosen.metrics_port is None:
+        yield
+        return
+    with listening(service.metrics.registry, chosen.metrics_host, chosen.metrics_port) as port:
+        out.print(f"{'metrics':<11}http://{chosen.metrics_host}:{port}/metrics", markup=False)
+        yield
 
 
 def _announce(service: Service) -> None:

@@ -6,12 +6,23 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from time import perf_counter
 from typing import TypeVar
 
-from app.errors import BusyError, GalleryCorruptError, NotReadyError, StartError, StorageFailedError
+from app.errors import (
+    BusyError,
+    GalleryCorruptError,
+    NormaError,
+    NotReadyError,
+    StartError,
+    StorageFailedError,
+)
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
+from app.gallery.types import Holdings
 from app.settings import Settings
+from app.telemetry.meters import SILENT, Load, Meters
 
 T = TypeVar("T")
 _log = logging.getLogger("norma.gallery")
@@ -23,11 +34,19 @@ class GalleryRoom:
     Where its database is damaged, the rest of the service goes on, and says so.
     """
 
-    def __init__(self, opening: Callable[[], GalleryService], threads: int, queue: int) -> None:
+    def __init__(
+        self,
+        opening: Callable[[], GalleryService],
+        threads: int,
+        queue: int,
+        meters: Meters = SILENT,
+    ) -> None:
         """`opening` is called once, at the first question; `threads` questions are answered at
         once and `queue` may wait."""
         self._opening = opening
+        self._at_once = threads
         self._capacity = threads + queue
+        self._meters = meters
         self._taken = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="gallery")
         self._door = threading.Lock()
@@ -54,13 +73,34 @@ class GalleryRoom:
         if self._taken >= self._capacity:
             raise BusyError("too many gallery requests are waiting; try again shortly")
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._threads, lambda: work(self._opened()))
+        submitted = perf_counter()
+
+        def begun() -> T:
+            self._meters.waited("gallery", perf_counter() - submitted)
+            return work(self._opened())
+
+        future = loop.run_in_executor(self._threads, copy_context().run, begun)
         self._taken += 1
         future.add_done_callback(self._release)
         return await future
 
     def _release(self, _: asyncio.Future[T]) -> None:
         self._taken -= 1
+
+    def load(self) -> Load:
+        """How many questions are answered and wait, of how many."""
+        taken = self._taken
+        running = min(taken, self._at_once)
+        return Load(running, taken - running, self._capacity)
+
+    def holdings(self, contract_id: str) -> dict[str, Holdings]:
+        """What is enrolled; nothing where the store is not open or cannot be read."""
+        if self._service is None:
+            return {}
+        try:
+            return self._service.holdings(contract_id)
+        except NormaError:
+            return {}
 
     def check_ready(self) -> None:
         """Raises NotReadyError where enrolments are not possible. Costs nothing."""
@@ -88,7 +128,7 @@ class GalleryRoom:
         return self._service
 
 
-def open_room(settings: Settings) -> GalleryRoom:
+def open_room(settings: Settings, meters: Meters = SILENT) -> GalleryRoom:
     """Opened at once where there is a gallery. Raises StartError where that cannot be used."""
     cores = os.cpu_count() or 1
     options = StoreOptions(
@@ -99,9 +139,9 @@ def open_room(settings: Settings) -> GalleryRoom:
 
     def opening() -> GalleryService:
         store = GalleryStore(settings.gallery_dir, options)
-        return GalleryService(store, cores, settings.gallery_queue)
+        return GalleryService(store, cores, settings.gallery_queue, meters)
 
-    room = GalleryRoom(opening, settings.gallery_concurrency, settings.gallery_queue)
+    room = GalleryRoom(opening, settings.gallery_concurrency, settings.gallery_queue, meters)
     if (settings.gallery_dir / "gallery.db").exists():
         room.open()
     return room

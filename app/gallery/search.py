@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from app.gallery.index.rescore import Ranked
 from app.gallery.rows import faces, subjects
 from app.gallery.store import GalleryStore
 from app.gallery.types import Aggregate, Filter, Gallery, Match, SearchAnswer
+from app.telemetry.meters import SILENT, Meters
 
 RERANKED = 50
 """Subjects by their nearest face among which `mean` and `norm_weighted` choose, at least."""
@@ -35,8 +37,11 @@ class SearchOptions:
 class Searcher:
     """Searches one store. Thread-safe."""
 
-    def __init__(self, store: GalleryStore, threads: int, bound: int) -> None:
+    def __init__(
+        self, store: GalleryStore, threads: int, bound: int, meters: Meters = SILENT
+    ) -> None:
         self._store = store
+        self._meters = meters
         self._engine = SearchEngine(threads)
         self._batcher = SearchBatcher(self._engine, bound)
 
@@ -48,6 +53,7 @@ class Searcher:
         self, gallery: Gallery, feature: NDArray[np.float32], options: SearchOptions
     ) -> SearchAnswer:
         """The best subjects, best first."""
+        start = perf_counter()
         projection = self._store.projections.get(gallery)
         query = Queries.of(feature[None])
         wide = max(RERANKED, 5 * options.k)
@@ -56,7 +62,15 @@ class Searcher:
         with self._store.read() as connection:
             scored, certain = self._scored(connection, gallery, query, found.ranked, options)
             matches = _named(connection, gallery, found.ranked, scored, options)
-        return SearchAnswer(matches, found.view.revision, found.view.faces, certain and not fast)
+        self._meters.stage("search", start, perf_counter())
+        nearest = found.ranked.similarities
+        return SearchAnswer(
+            matches,
+            found.view.revision,
+            found.view.faces,
+            certain and not fast,
+            top=float(nearest[0]) if len(nearest) else None,
+        )
 
     def nearest(self, gallery: Gallery, feature: NDArray[np.float32], k: int) -> Found:
         """The best face of each of the best k subjects, by internal ids."""

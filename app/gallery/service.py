@@ -19,11 +19,13 @@ from app.gallery.types import (
     Aggregate,
     Gallery,
     GallerySpec,
+    Holdings,
     SearchAnswer,
     StoredFace,
     Subject,
     SubjectSpec,
 )
+from app.telemetry.meters import SILENT, Meters
 
 T = TypeVar("T")
 MAX_K = 1000
@@ -42,10 +44,16 @@ class Status:
 class GalleryService:
     """Composes store, search, enrolment and erasure. Thread-safe."""
 
-    def __init__(self, store: GalleryStore, threads: int = 2, bound: int = 1024) -> None:
+    def __init__(
+        self,
+        store: GalleryStore,
+        threads: int = 2,
+        bound: int = 1024,
+        meters: Meters = SILENT,
+    ) -> None:
         """`threads` scan; more than `bound` waiting searches are refused."""
         self._store = store
-        self._searcher = Searcher(store, threads, bound)
+        self._searcher = Searcher(store, threads, bound, meters)
         self._enroller = Enroller(store, self._searcher)
         self._eraser = Eraser(store)
 
@@ -56,6 +64,11 @@ class GalleryService:
     def status(self) -> Status:
         failure = self._store.writer.failure
         return Status(failure is None, None if failure is None else failure.message)
+
+    def holdings(self, contract_id: str) -> dict[str, Holdings]:
+        """How much all owners have enrolled, under this contract ("current") and "other" ones."""
+        with self._store.read() as connection:
+            return galleries.holdings(connection, contract_id)
 
     # Galleries
 

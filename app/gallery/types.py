@@ -133,6 +133,15 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdings:
+    """How much is enrolled."""
+
+    galleries: int
+    subjects: int
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
 class SearchAnswer:
     """Matches, best first, and the state of the gallery that they were found in."""
 
@@ -140,6 +149,8 @@ class SearchAnswer:
     revision: int
     faces: int
     exact: bool
+    top: float | None = None
+    """Similarity of the nearest enrolled face, whether or not it is among the matches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def failure(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """`{"error": {"code", "message", …details}, "request_id"}`."""
+    request.state.error_code = code  # for the metrics and the access line
     body = {
         "error": {"code": code, "message": message, **(details or {})},
         "request_id": getattr(request.state, "request_id", None),

@@ -7,10 +7,13 @@ batching across requests gains nothing there. What does not fit is refused at on
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Lock
+from time import perf_counter
 from typing import TypeVar
 
 from app.errors import BusyError, NotReadyError
+from app.telemetry.meters import SILENT, Load, Meters
 
 T = TypeVar("T")
 
@@ -18,11 +21,12 @@ T = TypeVar("T")
 class WorkerPool:
     """Runs jobs off the event loop; at most `workers` at once and `queue` waiting."""
 
-    def __init__(self, workers: int, queue: int) -> None:
+    def __init__(self, workers: int, queue: int, meters: Meters = SILENT) -> None:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="norma")
         self._capacity = workers + queue
         self._taken = 0
         self._lock = Lock()
+        self._meters = meters
         self.workers = workers
         self.running = True
 
@@ -44,11 +48,22 @@ class WorkerPool:
         return [result for result in results if not isinstance(result, BaseException)]
 
     def _submit(self, job: Callable[[], T]) -> asyncio.Future[T]:
-        future = self._executor.submit(job)
+        # In the caller's context, so that a trace finds its stages.
+        future = self._executor.submit(copy_context().run, self._begun, job, perf_counter())
         # On the thread's own future: a caller who goes away leaves a job that runs on, and its
         # place is not free before that has ended.
         future.add_done_callback(self._release)
         return asyncio.wrap_future(future)
+
+    def _begun(self, job: Callable[[], T], submitted: float) -> T:
+        self._meters.waited("workers", perf_counter() - submitted)
+        return job()
+
+    def load(self) -> Load:
+        """How many jobs run and wait, of how many."""
+        taken = self._taken
+        running = min(taken, self.workers)
+        return Load(running, taken - running, self._capacity)
 
     def _take(self, places: int) -> None:
         with self._lock:

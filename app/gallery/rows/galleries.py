@@ -6,7 +6,7 @@ from typing import cast
 
 from app.errors import GalleryExistsError, GalleryNotFoundError
 from app.gallery.rows.common import from_json, new_uid, now, to_json
-from app.gallery.types import ConflictPolicy, Gallery, GallerySpec, Json, Limits
+from app.gallery.types import ConflictPolicy, Gallery, GallerySpec, Holdings, Json, Limits
 
 ID_SUM_MODULUS = 2**62
 
@@ -60,6 +60,15 @@ def page(connection: sqlite3.Connection, owner: str, after: str, limit: int) -> 
         (owner, after, limit),
     )
     return [_gallery(row) for row in rows]
+
+
+def holdings(connection: sqlite3.Connection, contract_id: str) -> dict[str, Holdings]:
+    """What all owners' galleries hold, of this contract ("current") and of "other" ones."""
+    rows = connection.execute(
+        "SELECT contract_id = ?, COUNT(*), SUM(subjects), SUM(faces) FROM galleries GROUP BY 1",
+        (contract_id,),
+    )
+    return {"current" if same else "other": Holdings(*counts) for same, *counts in rows}
 
 
 def all_owners(connection: sqlite3.Connection) -> list[Gallery]:

@@ -1,0 +1,48 @@
+"""What is read when Prometheus asks, rather than kept: queues, galleries, drift."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from app.gallery.types import Holdings
+from app.telemetry.meters import Load, Queue
+
+
+class Queues(Collector):
+    """The load of every queue."""
+
+    def __init__(self, loads: Mapping[Queue, Callable[[], Load]]) -> None:
+        self._loads = loads
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        found = {queue: read() for queue, read in self._loads.items()}
+        for name, what in (
+            ("running", "Being worked on."),
+            ("waiting", "Waiting to be begun."),
+            ("places", "Permits: the most that may run and wait together."),
+        ):
+            family = GaugeMetricFamily(f"norma_queue_{name}", what, labels=("queue",))
+            for queue, load in found.items():
+                family.add_metric((queue,), getattr(load, name))
+            yield family
+
+
+class Galleries(Collector):
+    """How much is enrolled in all, under the recogniser's contract ("current") and "other" ones."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Holdings]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        found = self._read()
+        for name in ("galleries", "subjects", "faces"):
+            family = GaugeMetricFamily(
+                f"norma_enrolled_{name}",
+                f"{name.capitalize()} in the store, under the running recogniser's contract or "
+                "another.",
+                labels=("contract",),
+            )
+            for contract, holdings in found.items():
+                family.add_metric((contract,), getattr(holdings, name))
+            yield family
