@@ -68,7 +68,7 @@ async def enrol_photos(
     looked = await _look(service, terms, photos)
     rejected = {name: one.error for name, one in looked.items() if isinstance(one, Unusable)}
     faces = {
-        name: _new_face(one, photos[name])
+        name: new_face(one, photos[name])
         for name, one in looked.items()
         if isinstance(one, Observation)
     }
@@ -92,13 +92,17 @@ async def enrol_faces(
         faces=faces,
         contract_id=contract_id,
         create=SubjectSpec() if into.create else None,
-        conflict_from=_conflict_from(service, found, into.conflict_from),
+        conflict_from=conflict_from(service, found, into.conflict_from),
         idempotency_key=into.idempotency_key,
     )
     return await service.gallery.run(lambda g: g.enrol(into.owner, into.gallery, enrolment))
 
 
-def _conflict_from(service: Service, gallery: Gallery, given: float | None) -> float | None:
+def conflict_from(service: Service, gallery: Gallery, given: float | None) -> float | None:
+    """The cosine from which a face counts as another subject's; None where nobody looks.
+
+    Raises CalibrationMissingError as `enrol_faces` does.
+    """
     if given is not None or gallery.spec.conflict == "off":
         return given
     try:
@@ -116,7 +120,7 @@ async def _look(
     service: Service, terms: PhotoTerms, photos: Mapping[str, bytes]
 ) -> dict[str, Looked]:
     """As many at once as there are workers, so that one request does not fill the queue."""
-    jobs = [partial(_observed, service.pipeline, terms, *item) for item in photos.items()]
+    jobs = [partial(look_at, service.pipeline, terms, *item) for item in photos.items()]
     at_once = service.pool.workers
     looked: list[Looked] = []
     for start in range(0, len(jobs), at_once):
@@ -124,7 +128,8 @@ async def _look(
     return dict(zip(photos, looked, strict=True))
 
 
-def _observed(pipeline: Pipeline, terms: PhotoTerms, name: str, photo: bytes) -> Looked:
+def look_at(pipeline: Pipeline, terms: PhotoTerms, name: str, photo: bytes) -> Looked:
+    """The chosen face of one photo, or why it cannot be enrolled. Never raises a NormaError."""
     try:
         observed = pipeline.observe(photo, terms.how, "enrol")
         return admit({name: observed}, terms.policy)[name]
@@ -133,7 +138,8 @@ def _observed(pipeline: Pipeline, terms: PhotoTerms, name: str, photo: bytes) ->
         return Unusable(error)
 
 
-def _new_face(observed: Observation, photo: bytes) -> NewFace:
+def new_face(observed: Observation, photo: bytes) -> NewFace:
+    """What is stored of a photo: all but the photo."""
     return NewFace(
         feature=observed.embedding.feature,
         quality=observed.quality.score,

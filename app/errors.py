@@ -7,10 +7,12 @@ NormaError
 │   ├── request_invalid 422, body_unsupported 415, body_too_large 413, body_timeout 408
 │   ├── face_not_found 422, face_multiple 422
 │   ├── quality_rejected 422      with the reasons: face_too_small, low_quality, face_clipped …
-│   └── feature_invalid 422, cursor_invalid 400
+│   ├── feature_invalid 422, cursor_invalid 400
+│   └── archive_invalid 422, entry_refused 422, manifest_invalid 422, of imports
 ├── StateError                    the request is fine, what it needs is not there
 │   ├── calibration_missing 409, fmr_unsupported 422, contract_mismatch 409
 │   ├── gallery_not_found 404, subject_not_found 404, enrolled_face_not_found 404
+│   ├── job_not_found 404
 │   ├── identify_disabled 403
 │   ├── gallery_exists 409, identity_conflict 409, idempotency_conflict 409, limit_reached 409
 │   └── precondition_failed 412
@@ -129,6 +131,24 @@ class CursorInvalidError(InputError):
     status = 400
 
 
+class ArchiveInvalidError(InputError):
+    """Not an archive of the kind it was sent as, damaged, or larger than it may become."""
+
+    code = "archive_invalid"
+
+
+class EntryRefusedError(InputError):
+    """An archive's entry that is not a plain file: a link, a device, encrypted, an unsafe path."""
+
+    code = "entry_refused"
+
+
+class ManifestInvalidError(InputError):
+    """A manifest's line that cannot be read, or that names a file which is not there."""
+
+    code = "manifest_invalid"
+
+
 class StateError(NormaError):
     """The request is well formed, but what it needs is missing or does not fit."""
 
@@ -173,6 +193,13 @@ class EnrolledFaceNotFoundError(StateError):
     """No such face under this subject."""
 
     code = "enrolled_face_not_found"
+    status = 404
+
+
+class JobNotFoundError(StateError):
+    """No such job, or another owner's."""
+
+    code = "job_not_found"
     status = 404
 
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -24,7 +24,9 @@ class Enrolment:
     """A request to add faces to a subject.
 
     `create` makes the subject where it is missing. `conflict_from` is the similarity from which
-    a face of another subject counts as the same person; None does not look.
+    a face of another subject counts as the same person; None does not look. `once` leaves out
+    faces whose source the subject has already. `alongside` is called with what has been enrolled,
+    to write more in the same transaction.
     """
 
     key: str
@@ -33,6 +35,8 @@ class Enrolment:
     create: SubjectSpec | None = None
     conflict_from: float | None = None
     idempotency_key: str | None = None
+    once: bool = False
+    alongside: Callable[[Transaction, Enrolled], None] | None = field(default=None, repr=False)
 
     def digest(self, gallery: str) -> bytes:
         """Equal for equal requests."""
@@ -106,19 +110,28 @@ class Enroller:
                 return _again(transaction, gallery, enrolment.key, before), True
         if seen is not None:
             self._look_at_newcomers(transaction, gallery, enrolment, seen)
-        enrolled = operations.add_faces(
-            transaction,
-            owner,
-            gallery.name,
-            enrolment.key,
-            packed,
-            self._store.options.feature_type,
-            enrolment.create,
-        )
+        enrolled = self._store_faces(transaction, gallery, enrolment, packed)
+        if enrolment.alongside is not None:
+            enrolment.alongside(transaction, enrolled)
         if key is not None:
             uids = json.dumps([enrolled.revision, [face.uid for face in enrolled.faces]])
             idempotency.remember(connection, owner, key, digest, uids)
         return enrolled, False
+
+    def _store_faces(
+        self,
+        transaction: Transaction,
+        gallery: Gallery,
+        enrolment: Enrolment,
+        packed: Sequence[PackedFace],
+    ) -> Enrolled:
+        if enrolment.once:
+            packed = _unknown(transaction, gallery, enrolment.key, packed)
+        place = (transaction, gallery.owner, gallery.name, enrolment.key)
+        if not packed:
+            return operations.ensure_subject(*place, enrolment.create)
+        feature_type = self._store.options.feature_type
+        return operations.add_faces(*place, packed, feature_type, enrolment.create)
 
     def _conflicts(
         self, gallery: Gallery, enrolment: Enrolment
@@ -186,6 +199,26 @@ def check_contract(gallery: Gallery, contract_id: str) -> None:
             f"gallery {gallery.name!r} keeps features of contract {gallery.spec.contract_id}, "
             f"these are of {contract_id}"
         )
+
+
+def _unknown(
+    transaction: Transaction, gallery: Gallery, key: str, packed: Sequence[PackedFace]
+) -> list[PackedFace]:
+    """Those from photos that the subject has no face from yet, each photo once."""
+    subject = subjects.find(transaction.connection, gallery, key)
+    known: set[bytes] = set()
+    fresh = []
+    for one in packed:
+        source = one.face.source
+        if source is not None:
+            if source in known or (
+                subject is not None
+                and faces.has_source(transaction.connection, gallery, subject, source)
+            ):
+                continue
+            known.add(source)
+        fresh.append(one)
+    return fresh
 
 
 def _decide(gallery: Gallery, conflicts: Sequence[Conflict]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.errors import PreconditionFailedError
 from app.gallery import tombstones
-from app.gallery.rows import faces, galleries, subjects
+from app.gallery.rows import faces, galleries, reports, subjects
 from app.gallery.rows.common import now
 from app.gallery.rows.faces import PackedFace
 from app.gallery.types import Gallery, GallerySpec, StoredFace, Subject, SubjectSpec
@@ -136,6 +136,7 @@ def _erase(
     at = now()
     faces.delete(connection, gallery, ids)
     if whole:
+        reports.forget_subject(connection, gallery, subject.key)
         subjects.delete(connection, gallery, subject)
     else:
         subjects.count_faces(connection, gallery, subject, -len(ids))
@@ -169,8 +170,22 @@ def erase_some(transaction: Transaction, uid: str, limit: int) -> bool:
         faces.delete_unnoted(connection, gallery, ids)
         subjects.delete(connection, gallery, subject)
     if not doomed:
+        reports.forget_gallery(connection, gallery)
         galleries.delete(connection, gallery)
     return bool(doomed)
+
+
+def ensure_subject(
+    transaction: Transaction, owner: str, gallery_name: str, key: str, spec: SubjectSpec | None
+) -> Enrolled:
+    """The subject without a new face; it is created where `spec` is given and it is missing."""
+    connection = transaction.connection
+    gallery = galleries.get(connection, owner, gallery_name)
+    subject = subjects.find(connection, gallery, key)
+    if subject is not None or spec is None:
+        return Enrolled(subjects.get(connection, gallery, key), (), gallery.revision)
+    subject = subjects.insert(connection, gallery, key, spec)
+    return Enrolled(subject, (), _report(transaction, gallery))
 
 
 def _report(
@@ -223,6 +238,7 @@ def _erase_again(transaction: Transaction, tombstone: tombstones.Tombstone) -> N
     )
     faces.delete(connection, gallery, ids)
     if whole:
+        reports.forget_subject(connection, gallery, subject.key)
         subjects.delete(connection, gallery, subject)
     else:
         subjects.count_faces(connection, gallery, subject, -1)

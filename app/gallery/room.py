@@ -53,6 +53,11 @@ class GalleryRoom:
         self._service: GalleryService | None = None
         self._damage: GalleryCorruptError | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a gallery: nobody has asked for one before, and none was found."""
+        return self._service is not None
+
     def open(self) -> None:
         """Raises StartError where the directory cannot be used; damage is kept for later."""
         with self._door:

@@ -106,7 +106,53 @@ _IDENTIFY = """
 ALTER TABLE galleries ADD COLUMN identify INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("first", _FIRST), ("identify", _IDENTIFY))
+_JOBS = """
+-- `secret` is the key of the job's spool, and goes when the job ends.
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    gallery_id INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    options TEXT NOT NULL,
+    secret BLOB,
+    error TEXT,
+    position INTEGER NOT NULL DEFAULT 0,
+    total INTEGER,
+    succeeded INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    active_ms INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX jobs_by_uid ON jobs (uid);
+CREATE INDEX jobs_by_owner ON jobs (owner, id);
+CREATE INDEX jobs_unfinished ON jobs (id) WHERE finished_at IS NULL;
+
+CREATE TABLE job_items (
+    owner TEXT NOT NULL,
+    job_id INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    gallery_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT,
+    outcome TEXT NOT NULL,
+    code TEXT,
+    reasons TEXT,
+    quality REAL,
+    PRIMARY KEY (owner, job_id, n)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_items_by_subject ON job_items (gallery_id, subject) WHERE subject IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("first", _FIRST),
+    ("identify", _IDENTIFY),
+    ("jobs", _JOBS),
+)
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[tuple[str, str], ...]) -> None:

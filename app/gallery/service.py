@@ -57,6 +57,11 @@ class GalleryService:
         self._enroller = Enroller(store, self._searcher)
         self._eraser = Eraser(store)
 
+    @property
+    def store(self) -> GalleryStore:
+        """The files themselves: for jobs, exports and backups."""
+        return self._store
+
     def close(self) -> None:
         self._searcher.close()
         self._store.close()

@@ -92,12 +92,15 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class NewFace:
-    """A face to enrol. `feature` is raw float32 (D,); `source` the SHA-256 of the photo."""
+    """A face to enrol. `feature` is raw float32 (D,); `source` the SHA-256 of the photo, or, of a
+    feature imported without one, of its little-endian float32 bytes. `created_at` is given where
+    the face was enrolled elsewhere before."""
 
     feature: NDArray[np.float32] = field(repr=False)
     quality: float | None = None
     box: Box | None = None
     source: bytes | None = None
+    created_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def _insert(
             face.quality,
             None if face.box is None else json.dumps(astuple(face.box)),
             face.source,
-            at,
+            at if face.created_at is None else face.created_at,
             one.feature,
         ),
     )
@@ -73,7 +73,7 @@ def _insert(
         quality=face.quality,
         box=face.box,
         source=face.source,
-        created_at=at,
+        created_at=at if face.created_at is None else face.created_at,
     )
 
 
