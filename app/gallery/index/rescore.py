@@ -4,13 +4,15 @@ Scans only choose candidates. What is answered is computed here, row by row in a
 additions, and rounded to float32: the same bits whatever the batch, the thread or the layout.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.gallery.index.scan import Candidates
-from app.gallery.index.segment import View
+from app.gallery.index.segment import Segment, View
 
 CHUNK = 4096
 
@@ -36,26 +38,44 @@ class Ranked:
 
 def rank(view: View, unit_D: NDArray[np.float64], candidates: Candidates) -> Ranked:
     """Exact similarities of the candidates, in order."""
-    ids = np.zeros(len(candidates.row), np.int64)
-    subjects = np.zeros(len(candidates.row), np.int64)
-    similarities = np.zeros(len(candidates.row), np.float32)
-    for number in np.unique(candidates.part):
-        segment = view.parts[number].segment
-        (here,) = np.nonzero(candidates.part == number)
-        for start in range(0, len(here), CHUNK):
-            chosen = here[start : start + CHUNK]
-            rows = candidates.row[chosen]
-            ids[chosen] = segment.ids[rows]
-            subjects[chosen] = segment.subjects[rows]
-            similarities[chosen] = cosines(
-                segment.features[rows].astype(np.float64), segment.inverse_norms[rows], unit_D
-            )
+    if not len(candidates.row):
+        return Ranked(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    sorted_ = candidates.take(np.argsort(candidates.part, kind="stable"))
+    numbers, begins = np.unique(sorted_.part, return_index=True)
+    ends = [*begins[1:], len(sorted_.row)]
+    runs = [
+        (view.parts[number].segment, sorted_.row[begin:end])
+        for number, begin, end in zip(numbers, begins, ends, strict=True)
+    ]
+    ids = np.concatenate([segment.ids[rows] for segment, rows in runs])
+    subjects = np.concatenate([segment.subjects[rows] for segment, rows in runs])
+    similarities = _similarities(runs, unit_D)
     order = np.lexsort((ids, -similarities))
     return Ranked(ids[order], subjects[order], similarities[order])
 
 
+def _similarities(
+    runs: Sequence[tuple[Segment, NDArray[np.int64]]], unit_D: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Those of all runs together where they are few; a chunk at a time where they are many."""
+    found: list[NDArray[np.float32]] = []
+    pending: list[NDArray[Any]] = []
+    inverse: list[NDArray[np.float64]] = []
+    for segment, rows in runs:
+        for start in range(0, len(rows), CHUNK):
+            chosen = rows[start : start + CHUNK]
+            pending.append(segment.features[chosen])
+            inverse.append(segment.inverse_norms[chosen])
+            if sum(map(len, inverse)) >= CHUNK:
+                found.append(cosines(np.concatenate(pending), np.concatenate(inverse), unit_D))
+                pending, inverse = [], []
+    if pending:
+        found.append(cosines(np.concatenate(pending), np.concatenate(inverse), unit_D))
+    return np.concatenate(found)
+
+
 def cosines(
-    rows_ND: NDArray[np.float64], inverse_norms_N: NDArray[np.float64], unit_D: NDArray[np.float64]
+    rows_ND: NDArray[Any], inverse_norms_N: NDArray[np.float64], unit_D: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """float32 (N,), within ±1."""
     products = (rows_ND * unit_D).sum(axis=1) * inverse_norms_N

@@ -47,7 +47,7 @@ class Candidates:
             np.concatenate([one.score for one in several]),
         )
 
-    def take(self, which: NDArray[np.bool_]) -> "Candidates":
+    def take(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> "Candidates":
         return Candidates(self.part[which], self.row[which], self.score[which])
 
     def best(self, k: int) -> "Candidates":
