@@ -17,7 +17,13 @@ from app.domain import (
     QualityPolicy,
     VerifyThreshold,
 )
-from app.errors import NormaError, NotReadyError, QualityRejectedError
+from app.errors import (
+    NormaError,
+    NotReadyError,
+    QualityRejectedError,
+    RateUnsupportedError,
+    StartError,
+)
 from app.gallery.room import GalleryRoom, open_room
 from app.inference import packages
 from app.inference.pool import WorkerPool
@@ -190,6 +196,8 @@ def build_service(settings: Settings) -> Service:
     """Load, verify, self-test and connect everything. Raises StartError."""
     metrics = Metrics()
     pipeline, detector, recogniser = build_pipeline(settings, metrics)
+    calibration = recogniser.calibration()
+    _check_rates(settings, calibration)
     # Before the workers, whose threads a failed start would leave.
     gallery = open_room(settings, metrics)
     pool = WorkerPool(settings.workers or os.cpu_count() or 1, settings.queue, metrics)
@@ -210,11 +218,25 @@ def build_service(settings: Settings) -> Service:
         detector_package=detector,
         recogniser_package=recogniser,
         pipeline=pipeline,
-        calibration=recogniser.calibration(),
+        calibration=calibration,
         pool=pool,
         gallery=gallery,
         metrics=metrics,
     )
+
+
+def _check_rates(settings: Settings, calibration: Calibration | None) -> None:
+    """Raises StartError for default rates by which nothing could ever be decided."""
+    if calibration is None:
+        return
+    try:
+        decision.threshold_at(calibration, settings.fmr)
+    except RateUnsupportedError as error:
+        raise StartError(f"NORMA_FMR: {error.message}") from error
+    try:
+        decision.identify_at(calibration, settings.fpir, faces=1)
+    except RateUnsupportedError as error:
+        raise StartError(f"NORMA_FPIR: {error.message}") from error
 
 
 def _observe_named(pipeline: Pipeline, name: str, photo: bytes, how: FaceSelect) -> Observation:

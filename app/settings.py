@@ -1,5 +1,9 @@
-"""Settings: `NORMA_…` environment variables, read once and frozen."""
+"""Settings: `NORMA_…` environment variables, read once and frozen.
 
+`app.configuration` adds the file, says every mistake, and writes the table in SETTINGS.md.
+"""
+
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -13,7 +17,14 @@ MiB = 1024 * 1024
 class Settings(BaseSettings):
     """Everything an operator can set. Each limit says what it protects."""
 
-    model_config = SettingsConfigDict(env_prefix="NORMA_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="NORMA_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
     host: str = "127.0.0.1"
     """Address to bind. Anything but loopback needs `insecure`, until keys exist."""
@@ -87,6 +98,27 @@ class Settings(BaseSettings):
     @property
     def gallery_dir(self) -> Path:
         return self.data_dir / "gallery"
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if problems := list(self._impossible()):
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _impossible(self) -> Iterator[str]:
+        """Settings that are each in range, and cannot go together."""
+        if self.min_side > self.max_side:
+            yield (
+                f"NORMA_MIN_SIDE={self.min_side} and NORMA_MAX_SIDE={self.max_side} let no image in"
+            )
+        for name in ("max_pixels", "max_jpeg_pixels"):
+            if getattr(self, name) < self.min_side**2:
+                yield (
+                    f"NORMA_{name.upper()}={getattr(self, name)} is less than the "
+                    f"{self.min_side}×{self.min_side} of NORMA_MIN_SIDE: it lets no image in"
+                )
+        if self.metrics_port is not None and self.metrics_port == self.port != 0:
+            yield f"NORMA_METRICS_PORT={self.port} is the API's own port: give it another"
 
     @model_validator(mode="after")
     def _loopback_unless_asked(self) -> Self:

@@ -132,7 +132,7 @@ def test_a_wrong_setting_names_its_variable(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    assert f"norma: {variable}: " in run("detect", photos / "portrait.jpg").failed()
+    assert f"norma: {variable}={value}: " in run("detect", photos / "portrait.jpg").failed()
 
 
 def test_a_rate_that_the_data_cannot_support_is_one_line(run: Run, photos: Path) -> None:
