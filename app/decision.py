@@ -4,6 +4,7 @@ No threshold stands in the code: they come from a package's calibration, from a 
 strangers, or from the caller.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from app.domain import Decision, IdentifyThreshold, Observation, Verdict, VerifyThreshold
@@ -26,9 +27,9 @@ def threshold_at(calibration: Calibration | None, fmr: float) -> VerifyThreshold
     behind the table supports.
     """
     known = _known(calibration)
-    point = _point(known, fmr)
+    point = _point(known.points, fmr)
     if point is None:
-        raise _unsupported(known, f"fmr={fmr:g} is", fmr)
+        raise _unsupported(known, known.points, f"fmr={fmr:g} is", fmr)
     return VerifyThreshold(
         point.threshold, "calibration", point.fmr, point.fmr_interval, known.data.name
     )
@@ -52,12 +53,20 @@ def threshold_given(cosine_threshold: float) -> VerifyThreshold:
     return VerifyThreshold(cosine_threshold, "request", None, None, None)
 
 
+def with_search_review(
+    threshold: IdentifyThreshold, looser: IdentifyThreshold
+) -> IdentifyThreshold:
+    """The same threshold with an inconclusive zone down to that of a looser rate."""
+    return replace(threshold, review=min(looser.value, threshold.value), review_fpir=looser.fpir)
+
+
 def identify_at(
     calibration: Calibration | None, fpir: float, faces: int, own: OwnRates | None = None
 ) -> IdentifyThreshold:
     """The threshold that keeps a stranger's false candidates at `fpir` among `faces` faces.
 
-    From the package's 1:1 table by FPIR ≤ 1 − (1 − FMR)^faces, so that it rises as the gallery
+    On the plain cosine, which is what a search ranks by, whatever verifying goes by. From the
+    package's 1:1 table by FPIR ≤ 1 − (1 − FMR)^faces, so that it rises as the gallery
     grows, or from the gallery's own strangers: the stricter where both speak, the one that does
     where only one supports the rate. Raises CalibrationMissingError, and RateUnsupportedError
     where neither does.
@@ -80,10 +89,17 @@ def _strictness(threshold: IdentifyThreshold) -> float:
 
 def _from_package(calibration: Calibration, fpir: float, faces: int) -> IdentifyThreshold:
     needed = fmr_from_fpir(fpir, max(faces, 1))
-    point = _point(calibration, needed)
+    points = calibration.on_cosines
+    if not points:
+        raise CalibrationMissingError(
+            "the recogniser's package is calibrated on quality-aware scores alone, and a search "
+            "goes by cosines; run `norma calibrate` again, or pass threshold= (a cosine)"
+        )
+    point = _point(points, needed)
     if point is None:
         raise _unsupported(
             calibration,
+            points,
             f"fpir={fpir:g} among {faces:,} faces needs fmr={needed:.2g}, which is",
             needed,
         )
@@ -118,19 +134,26 @@ def decide(
             "cannot be compared"
         )
     similarity = cosine(a.embedding.feature, b.embedding.feature)
-    score = _score(similarity, a.quality.score, b.quality.score, scoring)
+    score = pair_score(similarity, a.quality.score, b.quality.score, threshold, scoring)
     return Decision(verdict(score, threshold), similarity, score, threshold, identical)
 
 
-def _score(
-    similarity: float, a: float | None, b: float | None, scoring: PairScoring | None
+def pair_score(
+    similarity: float,
+    a: float | None,
+    b: float | None,
+    threshold: VerifyThreshold,
+    scoring: PairScoring | None,
 ) -> float:
-    if scoring is None or a is None or b is None:
+    """What is held against the threshold: the quality-aware form of the similarity where the
+    calibration behind the threshold is of that, the similarity itself against a cosine that the
+    caller gave. `a` and `b` are the two faces' qualities, 0–100."""
+    if scoring is None or a is None or b is None or threshold.source == "request":
         return similarity
     return aware_similarity(similarity, min(a, b) / 100, scoring.slope, scoring.offset)
 
 
-def verdict(score: float, threshold: VerifyThreshold) -> Verdict:
+def verdict(score: float, threshold: VerifyThreshold | IdentifyThreshold) -> Verdict:
     """What a score means at a threshold."""
     if score >= threshold.value:
         return Verdict.MATCH
@@ -148,14 +171,16 @@ def _known(calibration: Calibration | None) -> Calibration:
     return calibration
 
 
-def _point(calibration: Calibration, fmr: float) -> OperatingPoint | None:
+def _point(points: Sequence[OperatingPoint], fmr: float) -> OperatingPoint | None:
     """The loosest point that does not exceed the rate."""
-    allowed = (point for point in calibration.points if point.fmr <= fmr * (1 + 1e-9))
+    allowed = (point for point in points if point.fmr <= fmr * (1 + 1e-9))
     return next(allowed, None)
 
 
-def _unsupported(calibration: Calibration, what: str, fmr: float) -> RateUnsupportedError:
-    strictest = calibration.points[-1].fmr
+def _unsupported(
+    calibration: Calibration, points: Sequence[OperatingPoint], what: str, fmr: float
+) -> RateUnsupportedError:
+    strictest = points[-1].fmr
     return RateUnsupportedError(
         f"{what} stricter than the calibration supports ({strictest:g}, from "
         f"{calibration.data.impostor} impostor comparisons of {calibration.data.name}; {fmr:.2g} "

@@ -164,7 +164,8 @@ class IdentifyThreshold:
 
     It holds for a gallery of that size only: with twice the faces a stranger meets about twice as
     many false candidates. `fpir` is the rate that was asked for; `fmr` the calibrated rate of one
-    comparison behind it, None where the gallery's own strangers gave the threshold.
+    one comparison behind it, None where the gallery's own strangers gave the threshold. Between
+    `review` (the threshold of the looser `review_fpir`) and `value` lies the inconclusive zone.
     """
 
     value: float
@@ -174,6 +175,8 @@ class IdentifyThreshold:
     fpir_interval: tuple[float, float] | None
     fmr: float | None
     data: str | None
+    review: float | None = None
+    review_fpir: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from app.domain import FaceSelect, Observation, QualityPolicy
-from app.errors import CalibrationMissingError, NormaError, RateUnsupportedError
+from app.errors import NormaError
 from app.gallery.enrolment import Enrolment, EnrolmentAnswer, check_contract
 from app.gallery.types import Gallery, NewFace, SubjectSpec
+from app.operating import conflict_threshold
 from app.pipeline import Pipeline
 from app.service import Service, admit
 
@@ -18,7 +19,7 @@ class Into:
     """Where faces go, and on which terms.
 
     `conflict_from` is the cosine from which a face counts as another subject's; None takes the
-    gallery's threshold at the service's default rate.
+    gallery's threshold for searches. `create` makes a missing subject, under `consent_ref`.
     """
 
     owner: str
@@ -27,14 +28,16 @@ class Into:
     create: bool
     conflict_from: float | None
     idempotency_key: str | None
+    consent_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoTerms:
-    """Which face of each photo, how good it has to be, whether one bad photo refuses all."""
+    """Which face of each photo, how good it has to be (None: the gallery's default), whether
+    one bad photo refuses all."""
 
     how: FaceSelect
-    policy: QualityPolicy
+    policy: QualityPolicy | None
     skip: bool
 
 
@@ -61,11 +64,12 @@ async def enrol_photos(
     service: Service, into: Into, terms: PhotoTerms, photos: Mapping[str, bytes]
 ) -> EnrolledPhotos:
     """Raises the first photo's error, which names it, where one is refused and `terms` do not
-    skip it, or where none is left; and what `enrol_faces` raises."""
+    skip it, or where none is left; PolicyForbidsError; and what `enrol_faces` raises."""
     contract_id = service.pipeline.recogniser.contract_id
     found = await service.gallery.run(lambda g: g.gallery(into.owner, into.gallery))
     check_contract(found, contract_id)  # before anything is computed
-    looked = await _look(service, terms, photos)
+    policy = found.spec.policy.enrol.granted(terms.policy, "enrol")
+    looked = await _look(service, replace(terms, policy=policy), photos)
     rejected = {name: one.error for name, one in looked.items() if isinstance(one, Unusable)}
     faces = {
         name: new_face(one, photos[name])
@@ -91,7 +95,7 @@ async def enrol_faces(
         key=into.subject,
         faces=faces,
         contract_id=contract_id,
-        create=SubjectSpec() if into.create else None,
+        create=SubjectSpec(consent_ref=into.consent_ref) if into.create else None,
         conflict_from=conflict_from(service, found, into.conflict_from),
         idempotency_key=into.idempotency_key,
     )
@@ -105,15 +109,7 @@ def conflict_from(service: Service, gallery: Gallery, given: float | None) -> fl
     """
     if given is not None or gallery.spec.conflict == "off":
         return given
-    try:
-        return service.identify_threshold(None, None, gallery.faces).value
-    except RateUnsupportedError:  # too large a gallery for the data: the strictest that is known
-        assert service.calibration is not None  # noqa: S101 - else the other error
-        return service.calibration.points[-1].threshold
-    except CalibrationMissingError:
-        if gallery.spec.conflict == "reject":
-            raise
-        return None
+    return conflict_threshold(service, gallery, None)
 
 
 async def _look(
@@ -132,7 +128,7 @@ def look_at(pipeline: Pipeline, terms: PhotoTerms, name: str, photo: bytes) -> L
     """The chosen face of one photo, or why it cannot be enrolled. Never raises a NormaError."""
     try:
         observed = pipeline.observe(photo, terms.how, "enrol")
-        return admit({name: observed}, terms.policy)[name]
+        return admit({name: observed}, terms.policy or QualityPolicy.REJECT)[name]
     except NormaError as error:
         error.details["image"] = name
         return Unusable(error)

@@ -13,7 +13,7 @@ NormaError
 │   ├── calibration_missing 409, fmr_unsupported 422, contract_mismatch 409
 │   ├── gallery_not_found 404, subject_not_found 404, enrolled_face_not_found 404
 │   ├── job_not_found 404
-│   ├── identify_disabled 403
+│   ├── identify_disabled 403, policy_forbids 403, consent_missing 422
 │   ├── gallery_exists 409, identity_conflict 409, idempotency_conflict 409, limit_reached 409
 │   └── precondition_failed 412
 ├── StoreError                    the gallery's disk: nothing of the request was kept
@@ -210,6 +210,20 @@ class IdentifyDisabledError(StateError):
     status = 403
 
 
+class PolicyForbidsError(StateError):
+    """Something that the gallery's policy does not leave to a request."""
+
+    code = "policy_forbids"
+    status = 403
+
+
+class ConsentMissingError(StateError):
+    """A subject without `consent_ref` in a gallery that requires one."""
+
+    code = "consent_missing"
+    status = 422
+
+
 class GalleryExistsError(StateError):
     """A gallery of this name is there already."""
 
@@ -235,7 +249,7 @@ class LimitReachedError(StateError):
 
 
 class PreconditionFailedError(StateError):
-    """The subject has changed since the caller read it."""
+    """The subject or the gallery has changed since the caller read it."""
 
     code = "precondition_failed"
     status = 412

@@ -13,10 +13,12 @@ from app.domain import (
     Verdict,
     VerifyThreshold,
 )
+from app.gallery.aggregate import Likeness, Score
 from app.gallery.enrolment import check_contract
 from app.gallery.search import SearchOptions
 from app.gallery.service import check_identify
 from app.gallery.types import Aggregate, SearchAnswer
+from app.operating import Asked, claim_threshold, search_threshold
 from app.service import Service
 
 
@@ -29,21 +31,33 @@ class Identification:
 
 
 @dataclass(frozen=True, slots=True)
+class Identified:
+    """Every face asked for with its candidates, the threshold that decides among them, and what
+    happened to poor faces."""
+
+    faces: list[Identification]
+    threshold: IdentifyThreshold
+    quality: QualityPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimChecked:
     """A photo held against the subject that it is said to show."""
 
     observed: Observation
-    similarity: float
+    likeness: Likeness
     threshold: VerifyThreshold
     verdict: Verdict
+    quality: QualityPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look at in the photo. `how` None looks at every face."""
+    """What to look at in the photo. `how` None looks at every face; `policy` None leaves poor
+    faces to the gallery."""
 
     how: FaceSelect | None
-    policy: QualityPolicy
+    policy: QualityPolicy | None
 
 
 async def identify(
@@ -52,22 +66,23 @@ async def identify(
     photo: bytes,
     query: Query,
     options: SearchOptions,
-    rate: tuple[float | None, float | None],
-) -> tuple[list[Identification], IdentifyThreshold]:
-    """Each face asked for with its candidates, and the threshold that decides among them.
+    asked: Asked,
+) -> Identified:
+    """Each face asked for with its candidates.
 
-    `place` is owner and gallery, `rate` an FPIR or a cosine. Raises IdentifyDisabledError,
-    ContractMismatchError and the threshold's errors before the photo is looked at. With every
-    face asked for, a poor one is not an error: it comes back unsearched.
+    `place` is owner and gallery. Raises IdentifyDisabledError, ContractMismatchError,
+    PolicyForbidsError and the threshold's errors before the photo is looked at. With every face
+    asked for, a poor one is not an error: it comes back unsearched.
     """
     contract_id = service.pipeline.recogniser.contract_id
     gallery = await service.gallery.run(lambda g: g.gallery(*place))
     check_identify(gallery)
     check_contract(gallery, contract_id)
-    threshold = service.identify_threshold(*rate, gallery.faces)
+    policy = gallery.spec.policy.query.granted(query.policy, "query")
+    threshold = search_threshold(service, gallery, gallery.faces, asked, None)
 
     async def search(observed: Observation) -> Identification:
-        if query.policy is QualityPolicy.REJECT and observed.quality.reasons:
+        if policy is QualityPolicy.REJECT and observed.quality.reasons:
             return Identification(observed, None)
         feature = observed.embedding.feature
         answer = await service.gallery.run(
@@ -77,8 +92,8 @@ async def identify(
             service.metrics.searched(answer.top)
         return Identification(observed, answer)
 
-    observed = await _observe(service, photo, query)
-    return list(await asyncio.gather(*map(search, observed))), threshold
+    observed = await _observe(service, photo, query.how, policy)
+    return Identified(list(await asyncio.gather(*map(search, observed))), threshold, policy)
 
 
 async def check_claim(
@@ -88,25 +103,46 @@ async def check_claim(
     photo: bytes,
     query: Query,
     aggregate: Aggregate,
-    threshold: VerifyThreshold,
+    asked: Asked,
 ) -> ClaimChecked:
     """1:1 against an enrolled subject; the gallery need not allow identification.
 
-    Raises what `GalleryService.similarity` raises, and the photo's errors.
+    Decided exactly as `Service.verify` decides on two photos, quality-aware scores included.
+    Raises PolicyForbidsError, the threshold's errors, what `GalleryService.likeness` raises, and
+    the photo's errors.
     """
-    contract_id = service.pipeline.recogniser.contract_id
+    gallery = await service.gallery.run(lambda g: g.gallery(*place))
+    policy = gallery.spec.policy.query.granted(query.policy, "query")
+    threshold = claim_threshold(service, gallery, asked)
     await service.gallery.run(lambda g: g.subject(*place, subject))
-    [observed] = await _observe(service, photo, query)
-    feature = observed.embedding.feature
-    similarity = await service.gallery.run(
-        lambda g: g.similarity(*place, subject, feature, contract_id, aggregate)
+    [observed] = await _observe(service, photo, query.how, policy)
+    score = _score(service, observed, threshold)
+    embedding = observed.embedding
+    likeness = await service.gallery.run(
+        lambda g: g.likeness(
+            *place, subject, embedding.feature, embedding.contract_id, aggregate, score
+        )
     )
-    return ClaimChecked(observed, similarity, threshold, decision.verdict(similarity, threshold))
+    verdict = decision.verdict(likeness.score, threshold)
+    return ClaimChecked(observed, likeness, threshold, verdict, policy)
 
 
-async def _observe(service: Service, photo: bytes, query: Query) -> list[Observation]:
-    if query.how is not None:
-        return [await service.observe(photo, query.how, query.policy, "query")]
+def _score(service: Service, observed: Observation, threshold: VerifyThreshold) -> Score:
+    """How a face of the subject, of some norm, scores against the photo."""
+    scoring = service.calibration.scoring if service.calibration else None
+    judge, quality = service.pipeline.judge, observed.quality.score
+
+    def score(similarity: float, norm: float) -> float:
+        return decision.pair_score(similarity, quality, judge.score(norm), threshold, scoring)
+
+    return score
+
+
+async def _observe(
+    service: Service, photo: bytes, how: FaceSelect | None, policy: QualityPolicy
+) -> list[Observation]:
+    if how is not None:
+        return [await service.observe(photo, how, policy, "query")]
     jobs = [partial(service.pipeline.observe_all, photo, "query")]
     [observed] = await service.pool.run_all(jobs)
     return observed

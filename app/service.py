@@ -12,7 +12,6 @@ from app import decision
 from app.domain import (
     Decision,
     FaceSelect,
-    IdentifyThreshold,
     Observation,
     QualityPolicy,
     VerifyThreshold,
@@ -117,14 +116,6 @@ class Service:
         if review_fmr is None:
             return found
         return decision.with_review(found, self.calibration, review_fmr)
-
-    def identify_threshold(
-        self, fpir: float | None, cosine: float | None, faces: int
-    ) -> IdentifyThreshold:
-        """The 1:N threshold among `faces` faces, for a rate, a cosine, or the default rate."""
-        if cosine is not None:
-            return decision.identify_given(cosine, faces)
-        return decision.identify_at(self.calibration, fpir or self.settings.fpir, faces)
 
     def check_ready(self) -> None:
         """Raises NotReadyError once the workers have stopped."""

@@ -1,5 +1,6 @@
 """Schemas of what was measured on a package: calibration.json and quality.json."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -128,7 +129,8 @@ class PairScoring(Record):
 class Calibration(Record):
     """Thresholds for false match rates, measured for one contract id.
 
-    On the cosine similarity, or, where `scoring` is set, on its quality-aware form.
+    `points` are on the cosine similarity, or, where `scoring` is set, on its quality-aware form;
+    then `cosine_points` are on the cosine, which is what searches (1:N) go by.
     """
 
     schema_version: Literal[1] = 1
@@ -137,6 +139,7 @@ class Calibration(Record):
     data: CalibrationData
     interval: Text
     points: Annotated[list[OperatingPoint], Field(min_length=1, max_length=64)]
+    cosine_points: Annotated[tuple[OperatingPoint, ...], Field(max_length=64)] = ()
     unsupported: tuple[UnsupportedRate, ...] = ()
     equal_error_rate: Rate | None = None
     curve: Annotated[tuple[CurvePoint, ...], Field(max_length=512)] = ()
@@ -147,11 +150,18 @@ class Calibration(Record):
 
     @model_validator(mode="after")
     def _stricter_rates_have_higher_thresholds(self) -> Self:
-        rates = [point.fmr for point in self.points]
-        thresholds = [point.threshold for point in self.points]
-        if rates != sorted(rates, reverse=True) or thresholds != sorted(thresholds):
-            raise ValueError("points must go from loose to strict, thresholds ascending")
+        for points in (self.points, self.cosine_points):
+            rates = [point.fmr for point in points]
+            thresholds = [point.threshold for point in points]
+            if rates != sorted(rates, reverse=True) or thresholds != sorted(thresholds):
+                raise ValueError("points must go from loose to strict, thresholds ascending")
         return self
+
+    @property
+    def on_cosines(self) -> Sequence[OperatingPoint]:
+        """The points that hold for plain cosines; none in a table of quality-aware scores that
+        did not keep them."""
+        return self.points if self.scoring is None else self.cosine_points
 
 
 class QualityGates(Record):

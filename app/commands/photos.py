@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from app import decision
 from app.commands.common import out, read_photo, settings
-from app.domain import Face, FaceSelect, Observation, QualityPolicy
+from app.domain import Face, FaceSelect, Observation, QualityPolicy, Verdict
 from app.errors import StartError
 from app.service import admit, build_pipeline
 
@@ -41,11 +41,24 @@ Rate = Annotated[
 Cosine = Annotated[
     float | None, typer.Option(help="A cosine to decide at instead.", callback=_within(-1, 1))
 ]
+ReviewRate = Annotated[
+    float | None,
+    typer.Option(
+        "--review-fmr",
+        help="A looser rate: scores between the two thresholds are inconclusive.",
+        callback=_within(1e-12, 1),
+    ),
+]
 Policy = Annotated[QualityPolicy, typer.Option("--quality", help="What happens to poor faces.")]
 
 
-NO_MATCH = 3
-"""Exit status; 1 is an error and 2 a command that was written wrongly."""
+NO_MATCH, INCONCLUSIVE = 3, 4
+"""Exit statuses; 1 is an error and 2 a command that was written wrongly."""
+_WORDS = {
+    Verdict.MATCH: "[green]match[/]",
+    Verdict.NO_MATCH: "[red]no match[/]",
+    Verdict.INCONCLUSIVE: "[yellow]inconclusive[/]",
+}
 
 
 def detect(
@@ -101,23 +114,28 @@ def verify(
     photo_b: Photo,
     fmr: Rate = None,
     threshold: Cosine = None,
+    review_fmr: ReviewRate = None,
     face: Select = FaceSelect.LARGEST,
     quality: Policy = QualityPolicy.REJECT,
     as_json: Json = False,
 ) -> None:
-    """Do two photos show the same person? Ends with status 0 for a match, 3 for none."""
+    """Do two photos show the same person? Status 0 for a match, 3 for none, 4 inconclusive."""
+    if threshold is not None and review_fmr is not None:
+        raise typer.BadParameter("give rates (--fmr, --review-fmr) or a --threshold, not both")
     photos = {"image_a": read_photo(photo_a), "image_b": read_photo(photo_b)}
     chosen = settings()
     pipeline, _, recogniser = build_pipeline(chosen)
+    table = recogniser.calibration()
     limit = (
         decision.threshold_given(threshold)
         if threshold is not None
-        else decision.threshold_at(recogniser.calibration(), fmr or chosen.fmr)
+        else decision.threshold_at(table, fmr or chosen.fmr)
     )
+    if review_fmr is not None:
+        limit = decision.with_review(limit, table, review_fmr)
     seen = {name: pipeline.observe(photo, face, "query") for name, photo in photos.items()}
     a, b = admit(seen, quality).values()
     same = photos["image_a"] == photos["image_b"]
-    table = recogniser.calibration()
     verdict = decision.decide(a, b, limit, same, table.scoring if table else None)
     if as_json:
         _print_json(
@@ -125,10 +143,10 @@ def verify(
         )
     else:
         rate = f" (FMR {limit.fmr:g}, {escape(limit.data or '')})" if limit.fmr else " (given)"
-        word = "[green]match[/]" if verdict.match else "[red]no match[/]"
+        word = _WORDS[verdict.verdict]
         out.print(f"{word}: similarity {verdict.similarity:.4f}, threshold {limit.value:.4f}{rate}")
     if not verdict.match:
-        raise typer.Exit(NO_MATCH)
+        raise typer.Exit(INCONCLUSIVE if verdict.verdict is Verdict.INCONCLUSIVE else NO_MATCH)
 
 
 def _drawn(pixels: NDArray[np.uint8], faces: list[Face], scale: float) -> NDArray[np.uint8]:

@@ -39,12 +39,14 @@ class Eraser:
     def face(self, owner: str, gallery: str, key: str, uid: str) -> Receipt:
         return self._erase(lambda t: operations.erase_face(t, owner, gallery, key, uid))
 
-    def subject(self, owner: str, gallery: str, key: str) -> Receipt:
-        return self._erase(lambda t: operations.erase_subject(t, owner, gallery, key))
+    def subject(self, owner: str, gallery: str, key: str, version: int | None = None) -> Receipt:
+        return self._erase(lambda t: operations.erase_subject(t, owner, gallery, key, version))
 
-    def gallery(self, owner: str, name: str) -> Receipt:
+    def gallery(self, owner: str, name: str, version: int | None = None) -> Receipt:
         """With everybody in it; takes a while for a large one."""
-        doomed = self._store.write(lambda t: operations.doom_gallery(t, owner, name), erases=True)
+        doomed = self._store.write(
+            lambda t: operations.doom_gallery(t, owner, name, version), erases=True
+        )
         self._store.projections.drop(doomed)
         erased = Erased(doomed.uid, doomed.faces, doomed.revision + 1, now())
         return self._receipt(erased, patience=None)

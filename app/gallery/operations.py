@@ -3,6 +3,7 @@
 All take the owner first; another owner's objects are not found.
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import PreconditionFailedError
+from app.errors import ConsentMissingError, PreconditionFailedError
 from app.gallery import tombstones
 from app.gallery.rows import faces, galleries, reports, subjects
 from app.gallery.rows.common import now
@@ -48,6 +49,41 @@ def create_gallery(transaction: Transaction, owner: str, spec: GallerySpec) -> G
     return gallery
 
 
+def change_gallery(
+    transaction: Transaction,
+    owner: str,
+    name: str,
+    change: Callable[[Gallery], GallerySpec],
+    version: int | None,
+) -> Gallery:
+    """The gallery under the terms that `change` makes of its own.
+
+    Raises PreconditionFailedError where `version` is given and is not the gallery's.
+    """
+    gallery = _at_version(transaction.connection, owner, name, version)
+    return galleries.update(transaction.connection, gallery, change(gallery))
+
+
+def _at_version(
+    connection: sqlite3.Connection, owner: str, name: str, version: int | None
+) -> Gallery:
+    gallery = galleries.get(connection, owner, name)
+    _expect(f"gallery {name!r}", gallery.version, version)
+    return gallery
+
+
+def _expect(what: str, version: int, expected: int | None) -> None:
+    if expected is not None and version != expected:
+        raise PreconditionFailedError(f"{what} is at version {version}, not {expected}")
+
+
+def _check_consent(gallery: Gallery, spec: SubjectSpec) -> None:
+    if gallery.spec.policy.require_consent and spec.consent_ref is None:
+        raise ConsentMissingError(
+            f"gallery {gallery.name!r} keeps faces of subjects with a consent_ref only"
+        )
+
+
 def upsert_subject(
     transaction: Transaction,
     owner: str,
@@ -58,17 +94,20 @@ def upsert_subject(
 ) -> tuple[Subject, bool]:
     """The subject as `change` makes it from what it was, and whether it is new.
 
-    Raises PreconditionFailedError where `version` is given and is not the subject's (0: absent).
+    Raises PreconditionFailedError where `version` is given and is not the subject's (0: absent),
+    ConsentMissingError where it would take the consent away under which faces are kept.
     """
     connection = transaction.connection
     gallery = galleries.get(connection, owner, gallery_name)
     found = subjects.find(connection, gallery, key)
-    if version is not None and version != (found.version if found else 0):
-        raise PreconditionFailedError(f"subject {key!r} is not at version {version}")
+    _expect(f"subject {key!r}", found.version if found else 0, version)
+    spec = change(found)
     if found is None:
-        subject = subjects.insert(connection, gallery, key, change(None))
+        subject = subjects.insert(connection, gallery, key, spec)
     else:
-        subject = subjects.update(connection, gallery, found, change(found))
+        if found.faces:
+            _check_consent(gallery, spec)
+        subject = subjects.update(connection, gallery, found, spec)
     _report(transaction, gallery)
     return subject, found is None
 
@@ -84,7 +123,8 @@ def add_faces(
 ) -> Enrolled:
     """Adds faces to a subject, creating it where `spec` is given; all of them or none.
 
-    Raises SubjectNotFoundError where there is neither the subject nor a `spec`.
+    Raises SubjectNotFoundError where there is neither the subject nor a `spec`, and
+    ConsentMissingError by the gallery's policy.
     """
     connection = transaction.connection
     gallery = galleries.get(connection, owner, gallery_name)
@@ -93,6 +133,7 @@ def add_faces(
         subject = subjects.insert(connection, gallery, key, spec)
     if subject is None:
         subject = subjects.get(connection, gallery, key)
+    _check_consent(gallery, subject.spec)
     stored = faces.insert(connection, gallery, subject, packed)
     subjects.count_faces(connection, gallery, subject, len(stored))
     ids = [face.id for face in stored]
@@ -115,10 +156,14 @@ def erase_face(
     return _erase(transaction, gallery, subject, [face.id], "face", uid)
 
 
-def erase_subject(transaction: Transaction, owner: str, gallery_name: str, key: str) -> Erased:
+def erase_subject(
+    transaction: Transaction, owner: str, gallery_name: str, key: str, version: int | None = None
+) -> Erased:
+    """Raises PreconditionFailedError where `version` is given and is not the subject's."""
     connection = transaction.connection
     gallery = galleries.get(connection, owner, gallery_name)
     subject = subjects.get(connection, gallery, key)
+    _expect(f"subject {key!r}", subject.version, version)
     ids = faces.ids_of_subjects(connection, gallery, [subject.id])
     return _erase(transaction, gallery, subject, ids, "subject", subject.uid)
 
@@ -146,10 +191,15 @@ def _erase(
     return Erased(uid, len(ids), revision, at)
 
 
-def doom_gallery(transaction: Transaction, owner: str, gallery_name: str) -> Gallery:
-    """Takes a gallery's name away, so that nothing reaches it while it is being erased."""
+def doom_gallery(
+    transaction: Transaction, owner: str, gallery_name: str, version: int | None = None
+) -> Gallery:
+    """Takes a gallery's name away, so that nothing reaches it while it is being erased.
+
+    Raises PreconditionFailedError where `version` is given and is not the gallery's.
+    """
     connection = transaction.connection
-    gallery = galleries.get(connection, owner, gallery_name)
+    gallery = _at_version(connection, owner, gallery_name, version)
     galleries.rename(connection, gallery, f"{DOOMED}{gallery.uid}")
     tombstones.bury(connection, "gallery", gallery.uid, now())
     return gallery

@@ -148,10 +148,16 @@ CREATE TABLE job_items (
 CREATE INDEX job_items_by_subject ON job_items (gallery_id, subject) WHERE subject IS NOT NULL;
 """
 
+_POLICY = """
+ALTER TABLE galleries ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE galleries ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", _FIRST),
     ("identify", _IDENTIFY),
     ("jobs", _JOBS),
+    ("policy", _POLICY),
 )
 
 

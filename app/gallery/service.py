@@ -98,9 +98,22 @@ class GalleryService:
             found = galleries.page(connection, owner, start or " ", _page(limit) + 1)
         return self._cut(found, limit, listing, lambda gallery: gallery.name)
 
-    def erase_gallery(self, owner: str, name: str) -> Receipt:
+    def change_gallery(
+        self,
+        owner: str,
+        name: str,
+        change: Callable[[Gallery], GallerySpec],
+        version: int | None = None,
+    ) -> Gallery:
+        """Reads, changes and writes its terms in one transaction. `version` makes it conditional:
+        PreconditionFailedError where the gallery is at another. Raises InputError."""
+        return self._store.write(
+            lambda t: operations.change_gallery(t, owner, name, change, version)
+        )
+
+    def erase_gallery(self, owner: str, name: str, version: int | None = None) -> Receipt:
         """With everybody in it."""
-        return self._eraser.gallery(owner, name)
+        return self._eraser.gallery(owner, name, version)
 
     # Subjects
 
@@ -146,9 +159,11 @@ class GalleryService:
             page = subjects.page(connection, found, start, _page(limit) + 1)
         return self._cut(page, limit, listing, lambda subject: subject.key)
 
-    def erase_subject(self, owner: str, gallery: str, key: str) -> Receipt:
-        """Raises SubjectNotFoundError."""
-        return self._eraser.subject(owner, gallery, key)
+    def erase_subject(
+        self, owner: str, gallery: str, key: str, version: int | None = None
+    ) -> Receipt:
+        """Raises SubjectNotFoundError, PreconditionFailedError."""
+        return self._eraser.subject(owner, gallery, key, version)
 
     # Faces
 
@@ -212,7 +227,7 @@ class GalleryService:
         others = tuple(match for match in answer.matches if match.subject.key != key)
         return replace(answer, matches=others[: options.k])
 
-    def similarity(
+    def likeness(
         self,
         owner: str,
         gallery: str,
@@ -220,8 +235,9 @@ class GalleryService:
         feature: NDArray[np.float32],
         contract_id: str,
         how: Aggregate,
-    ) -> float:
-        """1:1: the probe against an enrolled subject.
+        score: aggregate.Score,
+    ) -> aggregate.Likeness:
+        """1:1: the probe against an enrolled subject, each face scored by its norm.
 
         Raises SubjectNotFoundError, also for a subject without faces, ContractMismatchError,
         FeatureInvalidError.
@@ -229,7 +245,7 @@ class GalleryService:
         found, rows = self._features(owner, gallery, key)
         check_contract(found, contract_id)
         probe = features.checked(feature, found.spec.dim)
-        return aggregate.similarity(Queries.of(probe[None]).unit[0], rows, how)
+        return aggregate.likeness(Queries.of(probe[None]).unit[0], rows, how, score)
 
     def _features(self, owner: str, gallery: str, key: str) -> tuple[Gallery, NDArray[np.float64]]:
         with self._store.read() as connection:
@@ -255,7 +271,7 @@ def check_identify(gallery: Gallery) -> None:
     """Raises IdentifyDisabledError unless the gallery may be searched."""
     if not gallery.spec.identify:
         raise IdentifyDisabledError(
-            f"gallery {gallery.name!r} was created without identify: only 1:1 is answered"
+            f"gallery {gallery.name!r} does not allow identify: only 1:1 is answered"
         )
 
 

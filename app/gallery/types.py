@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Box
+from app.gallery.policy import Policy
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FeatureType = Literal["float16", "float32"]
@@ -43,17 +44,20 @@ class GallerySpec:
     identify: bool = False
     metadata: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = Limits()
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """A gallery as stored. `revision` grows with every change inside it."""
+    """A gallery as stored. `revision` grows with every change inside it, `version` with every
+    change of its terms."""
 
     id: int
     uid: str
     owner: str
     spec: GallerySpec
     created_at: int
+    version: int
     revision: int
     subjects: int
     faces: int

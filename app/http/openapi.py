@@ -51,7 +51,7 @@ PHOTO_ERRORS = (408, 413, 415, 422, 500, 503)
 
 _MEANING = {
     400: "cursor_invalid.",
-    403: "identify_disabled.",
+    403: "identify_disabled, policy_forbids.",
     404: "There is no such thing, or it is another owner's: gallery_not_found, "
     "subject_not_found, enrolled_face_not_found.",
     408: "The body did not arrive in time.",
@@ -62,7 +62,7 @@ _MEANING = {
     415: "image_unsupported or body_unsupported.",
     422: "The content cannot be used: image_empty, image_undecodable, image_dimensions, "
     "face_not_found, face_multiple, quality_rejected, fmr_unsupported, feature_invalid, "
-    "request_invalid.",
+    "consent_missing, request_invalid.",
     500: "The network failed: inference_failed, inference_invalid.",
     503: "overloaded or not_ready; Retry-After says when to try again. storage_failed or "
     "gallery_corrupt: the gallery needs its operator.",

@@ -80,8 +80,11 @@ def run(
         compared = comparisons(features, pairs)
         measured = calibrate(features, plan, compared)
     if aware and quality.scoring is not None and quality.scoring.kept:
+        on_cosines = measured.record.points
         compared = _aware(compared, features, quality, quality.scoring)
         measured = calibrate(features, replace(plan, scoring=quality.scoring), compared)
+        record = measured.record.model_copy(update={"cosine_points": tuple(on_cosines)})
+        measured = replace(measured, record=record)
     return Outcome(measured, quality, features, compared)
 
 

@@ -1,10 +1,13 @@
 """Galleries: created, listed, counted."""
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import cast
 
+from app.domain import QualityPolicy
 from app.errors import GalleryExistsError, GalleryNotFoundError
+from app.gallery.policy import Policy, QualityRule
 from app.gallery.rows.common import from_json, new_uid, now, to_json
 from app.gallery.types import ConflictPolicy, Gallery, GallerySpec, Holdings, Json, Limits
 
@@ -12,7 +15,8 @@ ID_SUM_MODULUS = 2**62
 
 _COLUMNS = (
     "id, uid, owner, name, contract_id, dim, conflict, metadata, max_subjects, max_faces,"
-    " max_faces_per_subject, created_at, identify, revision, subjects, faces, id_sum"
+    " max_faces_per_subject, created_at, identify, version, revision, subjects, faces,"
+    " id_sum, policy"
 )
 
 
@@ -21,20 +25,9 @@ def create(connection: sqlite3.Connection, owner: str, spec: GallerySpec) -> Gal
     try:
         connection.execute(
             "INSERT INTO galleries (owner, name, uid, contract_id, dim, conflict, metadata,"
-            " max_subjects, max_faces, max_faces_per_subject, created_at, identify)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                owner,
-                spec.name,
-                new_uid(),
-                spec.contract_id,
-                spec.dim,
-                spec.conflict,
-                to_json(dict(spec.metadata)),
-                *asdict(spec.limits).values(),
-                now(),
-                spec.identify,
-            ),
+            " max_subjects, max_faces, max_faces_per_subject, identify, policy, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (owner, spec.name, new_uid(), spec.contract_id, spec.dim, *_terms(spec), now()),
         )
     except sqlite3.IntegrityError:
         raise GalleryExistsError(f"there is a gallery {spec.name!r} already") from None
@@ -69,6 +62,17 @@ def holdings(connection: sqlite3.Connection, contract_id: str) -> dict[str, Hold
         (contract_id,),
     )
     return {"current" if same else "other": Holdings(*counts) for same, *counts in rows}
+
+
+def update(connection: sqlite3.Connection, gallery: Gallery, spec: GallerySpec) -> Gallery:
+    """The same gallery under other terms; its name and contract stay."""
+    row = connection.execute(
+        "UPDATE galleries SET conflict = ?, metadata = ?, max_subjects = ?, max_faces = ?,"  # noqa: S608
+        " max_faces_per_subject = ?, identify = ?, policy = ?, version = version + 1"
+        f" WHERE owner = ? AND id = ? RETURNING {_COLUMNS}",
+        (*_terms(spec), gallery.owner, gallery.id),
+    ).fetchone()
+    return _gallery(row)
 
 
 def all_owners(connection: sqlite3.Connection) -> list[Gallery]:
@@ -135,10 +139,29 @@ def delete(connection: sqlite3.Connection, gallery: Gallery) -> None:
     )
 
 
+def _terms(spec: GallerySpec) -> tuple[object, ...]:
+    return (
+        spec.conflict,
+        to_json(dict(spec.metadata)),
+        *asdict(spec.limits).values(),
+        spec.identify,
+        to_json(asdict(spec.policy)),
+    )
+
+
+def _policy(kept: Mapping[str, Json]) -> Policy:
+    fields: dict[str, object] = dict(kept)
+    for stage in ("enrol", "query"):
+        if stage in fields:
+            rule = cast(dict[str, str], fields[stage])
+            fields[stage] = QualityRule(**{name: QualityPolicy(rule[name]) for name in rule})
+    return Policy(**fields)  # type: ignore[arg-type]
+
+
 def _gallery(row: tuple[object, ...]) -> Gallery:
-    (id_, uid, owner, name, contract_id, dim, conflict, metadata, *rest) = row
+    (id_, uid, owner, name, contract_id, dim, conflict, metadata, *rest, policy) = row
     max_subjects, max_faces, max_per_subject, created, identify, *counted = cast(list[int], rest)
-    revision, subjects, faces, id_sum = counted
+    version, revision, subjects, faces, id_sum = counted
     spec = GallerySpec(
         name=cast(str, name),
         contract_id=cast(str, contract_id),
@@ -147,6 +170,7 @@ def _gallery(row: tuple[object, ...]) -> Gallery:
         identify=bool(identify),
         metadata=cast(dict[str, Json], from_json(cast(str, metadata))),
         limits=Limits(max_subjects, max_faces, max_per_subject),
+        policy=_policy(cast(dict[str, Json], from_json(cast(str, policy)))),
     )
     return Gallery(
         id=cast(int, id_),
@@ -154,6 +178,7 @@ def _gallery(row: tuple[object, ...]) -> Gallery:
         owner=cast(str, owner),
         spec=spec,
         created_at=created,
+        version=version,
         revision=revision,
         subjects=subjects,
         faces=faces,

@@ -4,13 +4,16 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from app.domain import IdentifyThreshold, Verdict
+from app import decision
+from app.domain import IdentifyThreshold, QualityPolicy, Verdict
 from app.enrol import EnrolledPhotos
 from app.gallery.enrolment import EnrolmentAnswer
 from app.gallery.types import Match, SearchAnswer
 from app.http.gallery.schemas import EnrolledFaceOut, SubjectOut
 from app.http.schemas import Liveness, Out, PackagesOut, SideOut, ThresholdOut
 from app.identify import Identification
+
+FaceVerdict = Literal["match", "inconclusive", "unknown", "refused"]
 
 
 class ConflictOut(Out):
@@ -71,14 +74,17 @@ class MatchOut(Out):
     face: str = Field(description="The subject's nearest face.")
     similarity: float
     match: bool | None = Field(description="At the threshold; null where none was asked for.")
+    verdict: Verdict | None = Field(description="As `match`, with the inconclusive zone.")
 
     @classmethod
     def of(cls, match: Match, threshold: IdentifyThreshold | None) -> Self:
+        verdict = threshold and decision.verdict(match.similarity, threshold)
         return cls(
             subject=SubjectOut.of(match.subject),
             face=match.face.uid,
             similarity=round(match.similarity, 6),
-            match=None if threshold is None else match.similarity >= threshold.value,
+            match=verdict and verdict is Verdict.MATCH,
+            verdict=verdict,
         )
 
 
@@ -90,6 +96,8 @@ class IdentifyThresholdOut(Out):
     fpir_interval: tuple[float, float] | None = Field(description="95% interval of that rate.")
     fmr: float | None = Field(description="Calibrated rate of one comparison behind it.")
     data: str | None = Field(description="What the rate was measured on.")
+    review: float | None = Field(description="From here up to `value`: inconclusive.")
+    review_fpir: float | None
 
     @classmethod
     def of(cls, threshold: IdentifyThreshold) -> Self:
@@ -101,6 +109,8 @@ class IdentifyThresholdOut(Out):
             fpir_interval=threshold.fpir_interval,
             fmr=threshold.fmr,
             data=threshold.data,
+            review=None if threshold.review is None else round(threshold.review, 5),
+            review_fpir=threshold.review_fpir,
         )
 
 
@@ -128,6 +138,10 @@ class ProbeOut(SideOut):
     """One face of the photo, and who it may be."""
 
     searched: bool = Field(description="False for a face too poor to search with.")
+    verdict: FaceVerdict = Field(
+        description="`unknown`: nobody enrolled reaches the threshold. `inconclusive`: the best "
+        "candidate lies in the zone for review. `refused`: too poor to search with."
+    )
     identified: str | None = Field(description="Id of the best match; null where it is unknown.")
     candidates: list[MatchOut] = Field(description="Best first, matches or not.")
     exact: bool = Field(description="No enrolled subject can have been missed.")
@@ -138,11 +152,12 @@ class ProbeOut(SideOut):
     def found(cls, one: Identification, threshold: IdentifyThreshold) -> Self:
         matches = () if one.answer is None else one.answer.matches
         candidates = [MatchOut.of(match, threshold) for match in matches]
-        best = next((c.subject.id for c in candidates if c.match), None)
+        best = candidates[0] if candidates else None
         return cls(
             **dict(SideOut.of(one.observed)),
             searched=one.answer is not None,
-            identified=best,
+            verdict=_verdict(one, best),
+            identified=best.subject.id if best and best.match else None,
             candidates=candidates,
             exact=one.answer is not None and one.answer.exact,
             gallery_faces=one.answer and one.answer.faces,
@@ -150,9 +165,18 @@ class ProbeOut(SideOut):
         )
 
 
+def _verdict(one: Identification, best: MatchOut | None) -> FaceVerdict:
+    if one.answer is None:
+        return "refused"
+    if best is None or best.verdict is None or best.verdict is Verdict.NO_MATCH:
+        return "unknown"
+    return "match" if best.verdict is Verdict.MATCH else "inconclusive"
+
+
 class IdentifyOut(Out):
     faces: list[ProbeOut] = Field(description="The face selected, or all, the largest first.")
     threshold: IdentifyThresholdOut
+    quality_policy: QualityPolicy
     packages: PackagesOut
     liveness: Liveness = "not_performed"
     request_id: str
@@ -162,7 +186,12 @@ class ClaimOut(Out):
     match: bool
     verdict: Verdict
     similarity: float
+    score: float = Field(
+        description="What the threshold was held against: the similarity, or its quality-aware "
+        "form where the package was calibrated with that, as in /v1/verify."
+    )
     threshold: ThresholdOut
+    quality_policy: QualityPolicy
     subject: str
     image: SideOut
     packages: PackagesOut

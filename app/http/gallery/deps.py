@@ -37,7 +37,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 def expected_version(
     if_match: Annotated[str | None, Header(description='The ETag expected, as "3".')] = None,
     if_none_match: Annotated[
-        str | None, Header(description="* where the subject must not exist yet.")
+        str | None, Header(description="* where it must not exist yet.")
     ] = None,
 ) -> int | None:
     """The version that a conditional request names: 0 for none at all, None for any.

@@ -104,5 +104,11 @@ def _into(
     owner: str, gallery: str, subject: str, options: IntoOptions, idempotency_key: str | None
 ) -> Into:
     return Into(
-        owner, gallery, subject, options.create, options.conflict_similarity, idempotency_key
+        owner,
+        gallery,
+        subject,
+        options.create,
+        options.conflict_similarity,
+        idempotency_key,
+        options.consent_ref,
     )

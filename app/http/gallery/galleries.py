@@ -1,27 +1,31 @@
 """Galleries: created, listed, erased."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
+from app.gallery.types import Gallery
 from app.http.deps import ServiceDep
-from app.http.gallery.deps import Cursor, GalleryName, Limit, OwnerDep
-from app.http.gallery.schemas import GalleryIn, GalleryOut, GalleryPage, ReceiptOut
+from app.http.gallery.deps import Cursor, GalleryName, Limit, OwnerDep, VersionDep
+from app.http.gallery.schemas import ReceiptOut
+from app.http.gallery.terms import GalleryIn, GalleryOut, GalleryPage, GalleryTerms
 from app.http.openapi import errors
 from app.http.request_id import RequestIdDep
 
 router = APIRouter(
-    prefix="/v1/galleries", tags=["galleries"], responses=errors(400, 404, 409, 422, 503, 507)
+    prefix="/v1/galleries", tags=["galleries"], responses=errors(400, 404, 409, 412, 422, 503, 507)
 )
 
 
 @router.post("", status_code=201, summary="Create a gallery")
-async def create(service: ServiceDep, owner: OwnerDep, body: GalleryIn) -> GalleryOut:
+async def create(
+    service: ServiceDep, owner: OwnerDep, body: GalleryIn, response: Response
+) -> GalleryOut:
     """A gallery keeps features of the recogniser in use, and of no other.
 
     Searching it (1:N) has to be allowed here; without, photos are only held against one subject.
     """
     recogniser = service.pipeline.recogniser
     spec = body.spec(recogniser.contract_id, recogniser.dim)
-    return GalleryOut.of(await service.gallery.run(lambda g: g.create_gallery(owner, spec)))
+    return _tagged(response, await service.gallery.run(lambda g: g.create_gallery(owner, spec)))
 
 
 @router.get("", summary="List galleries")
@@ -42,9 +46,35 @@ async def page(
 
 
 @router.get("/{gallery}", summary="Get a gallery")
-async def get(service: ServiceDep, owner: OwnerDep, gallery: GalleryName) -> GalleryOut:
-    """Its terms, how many are in it, and its revision. The counts are kept, never counted."""
-    return GalleryOut.of(await service.gallery.run(lambda g: g.gallery(owner, gallery)))
+async def get(
+    service: ServiceDep, owner: OwnerDep, gallery: GalleryName, response: Response
+) -> GalleryOut:
+    """Its terms, how many are in it, and its revision. The counts are kept, never counted.
+
+    The ETag is of the terms: it stays while people come and go.
+    """
+    return _tagged(response, await service.gallery.run(lambda g: g.gallery(owner, gallery)))
+
+
+@router.patch("/{gallery}", summary="Change a gallery's terms")
+async def patch(
+    service: ServiceDep,
+    owner: OwnerDep,
+    gallery: GalleryName,
+    body: GalleryTerms,
+    version: VersionDep,
+    response: Response,
+) -> GalleryOut:
+    """The fields sent are replaced, the others stay; a rate sent as null is the service's default
+    again. Conditional by If-Match.
+
+    Limits under what is enrolled already, and a consent that is required from now on, hold for
+    what comes.
+    """
+    found = await service.gallery.run(
+        lambda g: g.change_gallery(owner, gallery, body.over, version)
+    )
+    return _tagged(response, found)
 
 
 @router.delete("/{gallery}", summary="Erase a gallery")
@@ -53,7 +83,14 @@ async def erase(
     owner: OwnerDep,
     request_id: RequestIdDep,
     gallery: GalleryName,
+    version: VersionDep,
 ) -> ReceiptOut:
-    """With everybody in it. The receipt says whether every file has been cleaned already."""
-    receipt = await service.gallery.run(lambda g: g.erase_gallery(owner, gallery))
+    """With everybody in it. The receipt says whether every file has been cleaned already.
+    Conditional by If-Match."""
+    receipt = await service.gallery.run(lambda g: g.erase_gallery(owner, gallery, version))
     return ReceiptOut.of(receipt, request_id)
+
+
+def _tagged(response: Response, gallery: Gallery) -> GalleryOut:
+    response.headers["etag"] = f'"{gallery.version}"'
+    return GalleryOut.of(gallery)

@@ -2,31 +2,27 @@
 
 import base64
 import binascii
-from dataclasses import asdict
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, model_validator
 
-from app.domain import Box
+from app.domain import Box, FaceSelect, QualityPolicy
 from app.errors import FeatureInvalidError
 from app.gallery.erasure import Receipt
 from app.gallery.search import SearchOptions
 from app.gallery.types import (
     Aggregate,
-    ConflictPolicy,
     Filter,
-    Gallery,
-    GallerySpec,
-    Limits,
     NewFace,
     StoredFace,
     Subject,
     SubjectSpec,
 )
-from app.http.schemas import BoxOut, Cosine, FaceOptions, Options, Out, Rate
+from app.http.schemas import BoxOut, Cosine, Options, Out, Rate
 from app.identify import Query
+from app.operating import Asked
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
 Scalar = bool | int | float | str | None
@@ -36,68 +32,6 @@ class In(BaseModel):
     """Base of all request bodies. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LimitsIn(In):
-    subjects: int = Field(1_000_000, ge=1, le=100_000_000)
-    faces: int = Field(2_000_000, ge=1, le=100_000_000)
-    faces_per_subject: int = Field(100, ge=1, le=1000)
-
-
-class GalleryIn(In):
-    name: Name
-    conflict: ConflictPolicy = Field(
-        "warn", description="What to do when a new face looks like another subject's."
-    )
-    identify: bool = Field(False, description="Allow searches (1:N); else only 1:1 is answered.")
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
-    limits: LimitsIn = LimitsIn()
-
-    def spec(self, contract_id: str, dim: int) -> GallerySpec:
-        return GallerySpec(
-            name=self.name,
-            contract_id=contract_id,
-            dim=dim,
-            conflict=self.conflict,
-            identify=self.identify,
-            metadata=self.metadata,
-            limits=Limits(**self.limits.model_dump()),
-        )
-
-
-class LimitsOut(Out):
-    subjects: int
-    faces: int
-    faces_per_subject: int
-
-
-class GalleryOut(Out):
-    name: str
-    contract_id: str
-    conflict: ConflictPolicy
-    identify: bool
-    metadata: dict[str, JsonValue]
-    limits: LimitsOut
-    subjects: int
-    faces: int
-    revision: int = Field(description="Grows with every change inside.")
-    created_at: int
-
-    @classmethod
-    def of(cls, gallery: Gallery) -> Self:
-        spec = gallery.spec
-        return cls(
-            name=spec.name,
-            contract_id=spec.contract_id,
-            conflict=spec.conflict,
-            identify=spec.identify,
-            metadata=dict(spec.metadata),
-            limits=LimitsOut(**asdict(spec.limits)),
-            subjects=gallery.subjects,
-            faces=gallery.faces,
-            revision=gallery.revision,
-            created_at=gallery.created_at,
-        )
 
 
 class SubjectIn(In):
@@ -187,12 +121,6 @@ class EnrolledFacesOut(Out):
     request_id: str
 
 
-class GalleryPage(Out):
-    galleries: list[GalleryOut]
-    next_cursor: str | None
-    request_id: str
-
-
 class SubjectPage(Out):
     subjects: list[SubjectOut]
     next_cursor: str | None
@@ -244,16 +172,30 @@ def feature_of(text: str) -> NDArray[np.float32]:
         raise FeatureInvalidError("a feature is base64 of little-endian float32") from error
 
 
+class GalleryFaceOptions(Options):
+    face_select: FaceSelect = Field(
+        FaceSelect.LARGEST, description="Which face counts where an image shows several."
+    )
+    quality: QualityPolicy | None = Field(
+        None,
+        description="Refuse poor faces, only report them, or do not look: the gallery's default "
+        "where absent, and no looser than the gallery allows (policy_forbids).",
+    )
+
+
 class IntoOptions(Options):
     create: bool = Field(True, description="Make the subject where it is missing.")
     conflict_similarity: Cosine | None = Field(
         None,
         description="Cosine from which a face counts as another subject's; where absent, the "
-        "threshold of the service's FPIR among the gallery's faces.",
+        "threshold of the gallery's FPIR among its faces.",
+    )
+    consent_ref: str | None = Field(
+        None, max_length=256, description="The consent that a subject made here is enrolled under."
     )
 
 
-class EnrolOptions(IntoOptions, FaceOptions):
+class EnrolOptions(IntoOptions, GalleryFaceOptions):
     on_error: Literal["refuse", "skip"] = Field(
         "refuse", description="One unusable photo refuses all, or is only reported."
     )
@@ -290,7 +232,12 @@ class IdentifyOptions(Options):
         )
 
 
-class IdentifyPhotoOptions(IdentifyOptions, FaceOptions):
+class IdentifyPhotoOptions(IdentifyOptions, GalleryFaceOptions):
+    review_fpir: Rate | None = Field(
+        None,
+        description="A looser rate: a best candidate between its threshold and the match's is "
+        "inconclusive, for a person to look at. The gallery's policy where absent.",
+    )
     faces: Literal["selected", "all"] = Field(
         "selected", description="The face that face_select means, or every face of the photo."
     )
@@ -298,19 +245,32 @@ class IdentifyPhotoOptions(IdentifyOptions, FaceOptions):
     def query(self) -> Query:
         return Query(self.face_select if self.faces == "selected" else None, self.quality)
 
+    def asked(self) -> Asked:
+        return Asked(self.fpir, self.threshold, self.review_fpir)
 
-class ClaimOptions(FaceOptions):
+
+class ClaimOptions(GalleryFaceOptions):
     fmr: Rate | None = Field(
-        None, description="False match rate of one comparison; the service's default where absent."
+        None,
+        description="False match rate of one comparison; the gallery's where absent, or else the "
+        "service's default.",
     )
     threshold: Cosine | None = Field(None, description="A cosine to decide at instead.")
+    review_fmr: Rate | None = Field(
+        None,
+        description="A looser rate: scores between its threshold and the match's are "
+        "inconclusive. The gallery's policy where absent.",
+    )
     aggregate: Aggregate = "max"
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if self.threshold is not None and self.fmr is not None:
-            raise ValueError("give fmr or threshold, not both")
+        if self.threshold is not None and (self.fmr is not None or self.review_fmr is not None):
+            raise ValueError("give rates (fmr, review_fmr) or a threshold, not both")
         return self
+
+    def asked(self) -> Asked:
+        return Asked(self.fmr, self.threshold, self.review_fmr)
 
 
 class SearchIn(In):

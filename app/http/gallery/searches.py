@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from app.gallery.service import GalleryService, check_identify
-from app.gallery.types import SearchAnswer
+from app.gallery.types import Gallery, SearchAnswer
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
 from app.http.gallery.answers import (
@@ -25,6 +25,7 @@ from app.http.schemas import SideOut, ThresholdOut
 from app.identify import Query as PhotoQuery
 from app.identify import check_claim
 from app.identify import identify as identify_photo
+from app.operating import Asked, search_threshold
 
 router = APIRouter(
     prefix="/v1/galleries/{gallery}",
@@ -47,13 +48,13 @@ async def identify(
     gallery; a rate that the calibration cannot support there is refused.
     """
     [photo] = await photos(request, ["image"])
-    place, rate = (owner, gallery), (options.fpir, options.threshold)
-    found, threshold = await identify_photo(
-        service, place, photo, options.query(), options.search(), rate
+    found = await identify_photo(
+        service, (owner, gallery), photo, options.query(), options.search(), options.asked()
     )
     return IdentifyOut(
-        faces=[ProbeOut.found(one, threshold) for one in found],
-        threshold=IdentifyThresholdOut.of(threshold),
+        faces=[ProbeOut.found(one, found.threshold) for one in found.faces],
+        threshold=IdentifyThresholdOut.of(found.threshold),
+        quality_policy=found.quality,
         packages=packages_out(service),
         request_id=request.state.request_id,
     )
@@ -71,18 +72,25 @@ async def search(
 
     Nothing is decided unless a rate or a cosine is given.
     """
-    answer = await service.gallery.run(partial(_search, owner=owner, gallery=gallery, body=body))
-    decides = body.fpir is not None or body.threshold is not None
-    threshold = (
-        service.identify_threshold(body.fpir, body.threshold, answer.faces) if decides else None
+    found, answer = await service.gallery.run(
+        partial(_search, owner=owner, gallery=gallery, body=body)
     )
+    decides = body.fpir is not None or body.threshold is not None
+    asked = Asked(body.fpir, body.threshold)
+    threshold = search_threshold(service, found, answer.faces, asked, None) if decides else None
     return SearchOut.of(answer, threshold, request_id)
 
 
-def _search(store: GalleryService, owner: str, gallery: str, body: SearchIn) -> SearchAnswer:
-    options = body.options()
+def _search(
+    store: GalleryService, owner: str, gallery: str, body: SearchIn
+) -> tuple[Gallery, SearchAnswer]:
     found = store.gallery(owner, gallery)
     check_identify(found)
+    return found, _answer(store, owner, found, body)
+
+
+def _answer(store: GalleryService, owner: str, found: Gallery, body: SearchIn) -> SearchAnswer:
+    options, gallery = body.options(), found.name
     if body.subject is not None:
         return store.search_subject(owner, gallery, body.subject, options)
     if body.face is not None:
@@ -108,9 +116,8 @@ async def verify(
     """Whether the photo shows this enrolled subject (1:1); no one else is looked at.
 
     `fmr` is the rate of one comparison: with `aggregate=max` a subject's many faces are as many
-    chances. The answer is on cosines.
+    chances. Scores are those of /v1/verify.
     """
-    threshold = service.threshold(options.fmr, options.threshold)
     [photo] = await photos(request, ["image"])
     checked = await check_claim(
         service,
@@ -119,13 +126,15 @@ async def verify(
         photo,
         PhotoQuery(options.face_select, options.quality),
         options.aggregate,
-        threshold,
+        options.asked(),
     )
     return ClaimOut(
         match=checked.verdict == "match",
         verdict=checked.verdict,
-        similarity=round(checked.similarity, 6),
+        similarity=round(checked.likeness.similarity, 6),
+        score=round(checked.likeness.score, 6),
         threshold=ThresholdOut.of(checked.threshold),
+        quality_policy=checked.quality,
         subject=subject,
         image=SideOut.of(checked.observed),
         packages=packages_out(service),

@@ -102,10 +102,11 @@ async def erase(
     request_id: RequestIdDep,
     gallery: GalleryName,
     subject: SubjectId,
+    version: VersionDep,
 ) -> ReceiptOut:
     """With all its faces: out of every search before the answer, out of every file by the time
-    the receipt says `purged`."""
-    receipt = await service.gallery.run(lambda g: g.erase_subject(owner, gallery, subject))
+    the receipt says `purged`. Conditional by If-Match."""
+    receipt = await service.gallery.run(lambda g: g.erase_subject(owner, gallery, subject, version))
     return ReceiptOut.of(receipt, request_id)
 
 

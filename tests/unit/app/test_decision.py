@@ -107,17 +107,42 @@ def test_features_of_two_contracts_never_meet() -> None:
         decision.decide(_seen([1, 0]), _seen([1, 0], contract="c2"), given, identical=False)
 
 
-def test_quality_aware_scores_meet_the_threshold_and_the_cosine_is_still_told() -> None:
-    scoring = PairScoring(
-        slope=1, offset=-0.6, fmr=1e-4, fnmr_plain=0.1, fnmr_aware=0.05,
-        gain_interval=(0.01, 0.09), kept=True,
-    )  # fmt: skip
-    given = decision.threshold_given(0.4)
-    good = decision.decide(_seen([1, 0], 90), _seen(_at(0.45), 95), given, False, scoring)
-    poor = decision.decide(_seen([1, 0], 10), _seen(_at(0.45), 95), given, False, scoring)
+SCORING = PairScoring(
+    slope=1, offset=-0.6, fmr=1e-4, fnmr_plain=0.1, fnmr_aware=0.05,
+    gain_interval=(0.01, 0.09), kept=True,
+)  # fmt: skip
+
+
+def test_quality_aware_scores_meet_the_threshold_and_the_cosine_is_still_told(
+    calibration: Calibration,
+) -> None:
+    limit = decision.threshold_at(calibration, 1e-4)
+    good = decision.decide(_seen([1, 0], 90), _seen(_at(0.45), 95), limit, False, SCORING)
+    poor = decision.decide(_seen([1, 0], 10), _seen(_at(0.45), 95), limit, False, SCORING)
     assert good.similarity == poor.similarity == pytest.approx(0.45)
     assert good.score == pytest.approx(0.45 - 0.15 * 0.9)
     assert (good.verdict, poor.verdict) == (Verdict.NO_MATCH, Verdict.MATCH)
+
+
+def test_a_cosine_given_is_held_against_the_cosine() -> None:
+    given = decision.threshold_given(0.4)
+    found = decision.decide(_seen([1, 0], 90), _seen(_at(0.45), 95), given, False, SCORING)
+    assert (found.score, found.verdict) == (found.similarity, Verdict.MATCH)
+
+
+def test_a_search_goes_by_the_table_of_cosines(calibration: Calibration) -> None:
+    lower = [
+        point.model_copy(update={"threshold": point.threshold - 0.05})
+        for point in calibration.points
+    ]
+    aware = calibration.model_copy(
+        update={"scoring": SCORING, "points": lower, "cosine_points": tuple(calibration.points)}
+    )
+    plain = decision.identify_at(calibration, 0.01, 100)
+    assert decision.identify_at(aware, 0.01, 100) == plain
+    assert decision.threshold_at(aware, 1e-4).value < plain.value
+    with pytest.raises(CalibrationMissingError, match="quality-aware scores alone"):
+        decision.identify_at(aware.model_copy(update={"cosine_points": ()}), 0.01, 100)
 
 
 def test_a_search_threshold_rises_with_the_gallery(calibration: Calibration) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,28 @@ def test_an_uncalibrated_recogniser_asks_for_a_threshold(
     pair = (photos / "portrait.jpg", photos / "portrait_again.jpg")
     assert "calibrat" in run("verify", *pair).failed()
     assert run("verify", *pair, "--threshold", "0.3").status == 0
+
+
+def test_between_two_rates_the_answer_is_inconclusive_with_status_4(
+    run: Run, photos: Path, data: Path, defaults: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = data / "own"
+    shutil.copytree(defaults / "sface-2021dec", own)
+    monkeypatch.setenv("NORMA_RECOGNISER", str(own))
+    made = package.load(own)
+    table = made.calibration()
+    assert table is not None
+    stricter = [
+        point.model_copy(update={"threshold": 0.99 if point.fmr < 1e-3 else 0.5})
+        for point in table.points
+    ]
+    written = table.model_copy(update={"points": stricter}).model_dump_json().encode()
+    package.replace(made, {CALIBRATION: written})
+    pair = (photos / "portrait.jpg", photos / "portrait_again.jpg")
+    assert run("verify", *pair).status == 3
+    ran = run("verify", *pair, "--review-fmr", "0.01")
+    assert (ran.status, ran.out.split(":")[0]) == (4, "inconclusive")
+    answer = json.loads(run("verify", *pair, "--review-fmr", "0.01", "--json").out)
+    assert (answer["verdict"], answer["threshold"]["review"]) == ("inconclusive", 0.5)
+    assert "looser" in run("verify", *pair, "--fmr", "0.01", "--review-fmr", "0.0001").failed()
+    assert run("verify", *pair, "--threshold", "0.4", "--review-fmr", "0.01").status == 2

@@ -35,6 +35,7 @@ def test_an_aware_table_differs_from_the_plain_one_where_kept(outcome: Outcome) 
     assert aware.quality.scoring is not None
     same = aware.measured.record.points == outcome.measured.record.points
     assert same != aware.quality.scoring.kept
+    assert list(aware.measured.record.on_cosines) == list(outcome.measured.record.points)
 
 
 def test_pairs_without_faces_are_left_out_and_none_at_all_is_refused(outcome: Outcome) -> None:
