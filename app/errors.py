@@ -9,6 +9,11 @@ NormaError
 │   ├── quality_rejected 422      with the reasons: face_too_small, low_quality, face_clipped …
 │   ├── feature_invalid 422, cursor_invalid 400
 │   └── archive_invalid 422, entry_refused 422, manifest_invalid 422, of imports
+├── UnauthenticatedError          unauthenticated 401: no key, or none that is good
+├── ScopeMissingError             insufficient_scope 403
+├── LimitedError                  429 with Retry-After: key_rate_limited,
+│                                 key_concurrency_limited, auth_attempts_limited,
+│                                 subject_attempts_limited
 ├── StateError                    the request is fine, what it needs is not there
 │   ├── calibration_missing 409, fmr_unsupported 422, contract_mismatch 409
 │   ├── gallery_not_found 404, subject_not_found 404, enrolled_face_not_found 404
@@ -23,6 +28,7 @@ NormaError
 └── StartError                    the service cannot start; never reaches HTTP
 """
 
+import math
 from typing import ClassVar
 
 
@@ -31,13 +37,17 @@ class NormaError(Exception):
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds after which the same request may succeed; None where repeating it is useless."""
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
         self.message = message
         self.details: dict[str, object] = details
+
+    def headers(self) -> dict[str, str]:
+        """What the answer carries besides its body."""
+        return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
 
 
 class InputError(NormaError):
@@ -147,6 +157,72 @@ class ManifestInvalidError(InputError):
     """A manifest's line that cannot be read, or that names a file which is not there."""
 
     code = "manifest_invalid"
+
+
+class UnauthenticatedError(NormaError):
+    """No key, or one that is malformed, unknown, revoked or expired: the answer does not say which.
+
+    `reason` and `key_id` are for the log.
+    """
+
+    code = "unauthenticated"
+    status = 401
+
+    def __init__(self, message: str, reason: str, key_id: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.key_id = key_id
+
+    def headers(self) -> dict[str, str]:
+        """The challenge of RFC 6750, section 3."""
+        given = "" if self.reason == "none" else ', error="invalid_token"'
+        return {"www-authenticate": f'Bearer realm="norma"{given}'}
+
+
+class ScopeMissingError(NormaError):
+    """The key is good, but not for this; `details["scopes"]` are those that it lacks."""
+
+    code = "insufficient_scope"
+    status = 403
+
+    def headers(self) -> dict[str, str]:
+        """As RFC 6750, section 3.1, has it."""
+        return {"www-authenticate": 'Bearer realm="norma", error="insufficient_scope"'}
+
+
+class LimitedError(NormaError):
+    """Too often; the code says which limit. Nothing was begun."""
+
+    status = 429
+
+    def __init__(self, message: str, wait: float) -> None:
+        """`wait` is in seconds."""
+        super().__init__(message)
+        self.retry_after = max(1, math.ceil(wait))
+
+
+class KeyRateLimitedError(LimitedError):
+    """More requests a second than the key may send."""
+
+    code = "key_rate_limited"
+
+
+class KeyConcurrencyLimitedError(LimitedError):
+    """More requests at once than the key may have running."""
+
+    code = "key_concurrency_limited"
+
+
+class AuthAttemptsLimitedError(LimitedError):
+    """Too many bad keys from one address. A good key is not held up by others' bad ones."""
+
+    code = "auth_attempts_limited"
+
+
+class SubjectAttemptsLimitedError(LimitedError):
+    """Too many photos held against one subject: so many tries find a face that passes."""
+
+    code = "subject_attempts_limited"
 
 
 class StateError(NormaError):

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.http import failures
+from app.http.access import Access
 from app.http.gallery import faces as enrolled
 from app.http.gallery import galleries, searches, subjects
 from app.http.limits import BodyLimits, RequestId
@@ -33,13 +34,15 @@ def create_app(service: Service) -> FastAPI:
         app.state.service = None
         service.close()
 
+    settings = service.settings
+    docs = settings.loopback if settings.docs is None else settings.docs
     app = FastAPIOffline(
         title="Norma", version=version("norma"), description=_ABOUT, lifespan=lifespan
     )
     failures.install(app)
     for routes in (verify, faces, galleries, subjects, enrolled, searches, system):
         app.include_router(routes.router)
-    settings = service.settings
+    app.add_middleware(Access, guard=service.guard, trusted=settings.trusted_proxies, docs=docs)
     app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
     app.add_middleware(Measured, metrics=service.metrics)
     app.add_middleware(RequestId)

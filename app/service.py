@@ -27,6 +27,8 @@ from app.gallery.room import GalleryRoom, open_room
 from app.inference import packages
 from app.inference.pool import WorkerPool
 from app.pipeline import Detection, Pipeline
+from app.security.guard import Guard
+from app.security.start import open_guard
 from app.settings import Settings
 from app.telemetry.gauges import Galleries, Queues
 from app.telemetry.meters import SILENT, Meters
@@ -73,6 +75,7 @@ class Service:
     pool: WorkerPool
     gallery: GalleryRoom
     metrics: Metrics
+    guard: Guard
 
     async def detect(self, photo: bytes) -> Detection:
         """All faces of a photo."""
@@ -157,6 +160,7 @@ class Service:
         """Let what runs end, and stop."""
         self.pool.close()
         self.gallery.close()
+        self.guard.close()
 
 
 def build_pipeline(
@@ -185,6 +189,7 @@ def build_pipeline(
 
 def build_service(settings: Settings) -> Service:
     """Load, verify, self-test and connect everything. Raises StartError."""
+    guard = open_guard(settings)  # first: where nobody is kept out, nothing need be loaded
     metrics = Metrics()
     pipeline, detector, recogniser = build_pipeline(settings, metrics)
     calibration = recogniser.calibration()
@@ -213,6 +218,7 @@ def build_service(settings: Settings) -> Service:
         pool=pool,
         gallery=gallery,
         metrics=metrics,
+        guard=guard,
     )
 
 

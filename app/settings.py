@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MiB = 1024 * 1024
 
@@ -27,11 +27,26 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to bind. Anything but loopback needs `insecure`, until keys exist."""
+    """Address to bind. Anything but loopback needs keys, or `insecure`."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """TCP port; 0 takes a free one."""
     insecure: bool = False
     """Serve beyond loopback without keys: only behind a proxy that authenticates."""
+    docs: bool | None = None
+    """Serve the API's documentation without a key; where unset, on loopback alone."""
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    """Addresses or networks whose X-Forwarded-For is believed, with commas between them."""
+
+    key_rate: Annotated[float, Field(gt=0, le=1e6)] = 200.0
+    """Requests a second of one key, on average, twice as many in a burst; more are refused (429),
+    so that one caller cannot take the others' share. A key can have its own."""
+    key_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """Requests of one key being served at once; more are refused (429). A key can have its own."""
+    bad_keys_per_minute: Annotated[float, Field(gt=0, le=1e6)] = 20.0
+    """Bad keys from one address that are answered 401; more are answered 429 and not logged."""
+    claims_per_minute: Annotated[float, Field(gt=0, le=1e6)] = 60.0
+    """Photos held against one subject (1:1); more are refused (429): with enough tries, each
+    answered with a similarity, a picture can be bred that passes."""
 
     data_dir: Path = Path("norma-data")
     """Where galleries live, and packages where `packages_dir` names no other place."""
@@ -99,6 +114,23 @@ class Settings(BaseSettings):
     def gallery_dir(self) -> Path:
         return self.data_dir / "gallery"
 
+    @property
+    def access_dir(self) -> Path:
+        """The keys of callers, and the secret that they are checked with."""
+        return self.data_dir / "access"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return _is_loopback(self.host)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [one.strip() for one in value.split(",") if one.strip()]
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if problems := list(self._impossible()):
@@ -119,15 +151,8 @@ class Settings(BaseSettings):
                 )
         if self.metrics_port is not None and self.metrics_port == self.port != 0:
             yield f"NORMA_METRICS_PORT={self.port} is the API's own port: give it another"
-
-    @model_validator(mode="after")
-    def _loopback_unless_asked(self) -> Self:
-        if not self.insecure and not _is_loopback(self.host):
-            raise ValueError(
-                f"NORMA_HOST={self.host} is reachable from other machines, and there are no keys "
-                "yet: bind 127.0.0.1, or set NORMA_INSECURE=1 behind a proxy that authenticates"
-            )
-        return self
+        if any(network.prefixlen == 0 for network in self.trusted_proxies):
+            yield "NORMA_TRUSTED_PROXIES must not be every address: name the proxy's"
 
 
 def _is_loopback(host: str) -> bool:

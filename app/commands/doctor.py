@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,6 +13,7 @@ from rich.markup import escape
 from app.commands.common import out, settings
 from app.errors import StartError
 from app.inference import packages
+from app.security.start import open_guard
 from app.settings import Settings
 from export import package
 from export.errors import PackageError
@@ -56,6 +58,7 @@ def examine(chosen: Settings) -> Iterator[Finding]:
         yield _exactly_one(family)
     yield _providers(chosen)
     yield _data_dir(chosen)
+    yield _callers(chosen)
     yield from _packages(chosen)
     yield from _roles(chosen)
 
@@ -96,6 +99,16 @@ def _data_dir(chosen: Settings) -> Finding:
     if not os.access(where, os.W_OK):
         return Finding("data dir", f"{where} cannot be written", "change its owner or mode")
     return Finding("data dir", str(where.resolve()))
+
+
+def _callers(chosen: Settings) -> Finding:
+    try:
+        with closing(open_guard(chosen)) as guard:
+            active = len(guard.ring.active())
+            fact = f"{active} active key(s)" if guard.ring.guarded() else "anyone on this machine"
+    except StartError as error:
+        return Finding("callers", "nobody: the service would not start", error.message)
+    return Finding("callers", fact)
 
 
 def _packages(chosen: Settings) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from app.commands.common import out, settings
 from app.main import create_app
+from app.security.caller import LOCAL_OWNER
 from app.service import Service, build_service
 from app.telemetry.listener import listening
 
@@ -38,6 +39,7 @@ def _run(service: Service) -> None:
         log_level="info",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whose word on addresses counts is NORMA_TRUSTED_PROXIES
         h11_max_incomplete_event_size=32 * 1024,
     )
 
@@ -68,5 +70,18 @@ def _announce(service: Service) -> None:
         out.print("[yellow]no calibration:[/] verify needs threshold= until `norma calibrate`")
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     out.print(f"{'listening':<11}http://{host}:{chosen.port} (API docs at /docs)", markup=False)
-    if chosen.insecure:
-        out.print("[yellow]insecure:[/] whoever reaches this port may use it; there are no keys")
+    _say_who_may_call(service)
+
+
+def _say_who_may_call(service: Service) -> None:
+    ring = service.guard.ring
+    if ring.guarded():
+        active = ring.active()
+        owners = len({key.spec.owner for key in active})
+        out.print(f"{'callers':<11}{len(active)} active key(s) of {owners} owner(s)")
+        return
+    who = "whoever reaches this port" if service.settings.insecure else "this machine alone"
+    out.print(
+        f"[yellow]no keys:[/] {who} may call, as the owner `{LOCAL_OWNER}` with every scope; "
+        "`norma keys create` makes the first key, and from then on every call needs one"
+    )

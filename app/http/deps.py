@@ -8,7 +8,7 @@ from app.errors import NotReadyError
 from app.service import Service
 
 
-def service(request: Request) -> Service:
+async def service(request: Request) -> Service:
     """The running service. Raises NotReadyError while it starts or stops."""
     running = getattr(request.app.state, "service", None)
     if not isinstance(running, Service):

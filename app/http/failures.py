@@ -43,10 +43,14 @@ def failure(
 
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, NormaError)  # noqa: S101 - registered for this class alone
-    headers = {"retry-after": str(error.retry_after)} if error.retry_after else None
+    return known(request, error)
+
+
+def known(request: Request, error: NormaError) -> Response:
+    """The answer to an error of ours; what is the service's own fault goes to the log."""
     if error.status >= 500 and error.retry_after is None:
         log.error("request failed with %s", error.code, exc_info=error)
-    return failure(request, error.status, error.code, error.message, error.details, headers)
+    return failure(request, error.status, error.code, error.message, error.details, error.headers())
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

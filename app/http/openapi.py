@@ -47,11 +47,14 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+CALLER_ERRORS = (401, 403, 429)
+"""Of every route that needs a key."""
 PHOTO_ERRORS = (408, 413, 415, 422, 500, 503)
 
 _MEANING = {
     400: "cursor_invalid.",
-    403: "identify_disabled, policy_forbids.",
+    401: "unauthenticated: no key, or none that is good.",
+    403: "insufficient_scope; of galleries: identify_disabled, policy_forbids.",
     404: "There is no such thing, or it is another owner's: gallery_not_found, "
     "subject_not_found, enrolled_face_not_found.",
     408: "The body did not arrive in time.",
@@ -63,6 +66,8 @@ _MEANING = {
     422: "The content cannot be used: image_empty, image_undecodable, image_dimensions, "
     "face_not_found, face_multiple, quality_rejected, fmr_unsupported, feature_invalid, "
     "consent_missing, request_invalid.",
+    429: "Retry-After says when to try again: key_rate_limited, key_concurrency_limited, "
+    "subject_attempts_limited, auth_attempts_limited.",
     500: "The network failed: inference_failed, inference_invalid.",
     503: "overloaded or not_ready; Retry-After says when to try again. storage_failed or "
     "gallery_corrupt: the gallery needs its operator.",

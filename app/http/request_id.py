@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 
-def request_id(request: Request) -> str:
+async def request_id(request: Request) -> str:
     """The id that the RequestId middleware gave."""
     return str(request.state.request_id)
 

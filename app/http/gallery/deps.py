@@ -6,14 +6,13 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Query
 
 from app.errors import InputError
+from app.http.access import CallerDep
 from app.http.gallery.schemas import Name
 
-LOCAL = "local"
 
-
-def owner() -> str:
-    """Whose galleries these are: one owner has all, until keys name others."""
-    return LOCAL
+async def owner(caller: CallerDep) -> str:
+    """Whose galleries these are: the owner of the caller's key."""
+    return caller.owner
 
 
 OwnerDep = Annotated[str, Depends(owner)]

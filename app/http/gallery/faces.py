@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.enrol import Into, PhotoTerms, enrol_faces, enrol_photos
 from app.gallery.service import MAX_FACES_AT_ONCE
+from app.http.access import needs
 from app.http.bodies import named_photos
 from app.http.deps import ServiceDep
 from app.http.gallery.answers import EnrolOut
@@ -18,13 +19,14 @@ from app.http.gallery.schemas import (
     IntoOptions,
     ReceiptOut,
 )
-from app.http.openapi import PHOTO_ERRORS, errors, named_photos_body
+from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, named_photos_body
 from app.http.request_id import RequestIdDep
+from app.security.scopes import Scope
 
 router = APIRouter(
     prefix="/v1/galleries/{gallery}/subjects/{subject}/faces",
     tags=["enrolled faces"],
-    responses=errors(404, 409, *PHOTO_ERRORS, 507),
+    responses=errors(*CALLER_ERRORS, 404, 409, *PHOTO_ERRORS, 507),
 )
 
 
@@ -32,6 +34,7 @@ router = APIRouter(
     "",
     status_code=201,
     summary="Enrol photos",
+    dependencies=[needs(Scope.ENROL)],
     openapi_extra=named_photos_body(MAX_FACES_AT_ONCE),
 )
 async def enrol(
@@ -55,7 +58,12 @@ async def enrol(
     return EnrolOut.of_photos(done, request.state.request_id)
 
 
-@router.post("/features", status_code=201, summary="Enrol features")
+@router.post(
+    "/features",
+    status_code=201,
+    summary="Enrol features",
+    dependencies=[needs(Scope.ENROL, Scope.EMBEDDINGS)],
+)
 async def enrol_features(
     service: ServiceDep,
     owner: OwnerDep,
@@ -73,7 +81,7 @@ async def enrol_features(
     return EnrolOut.of(answer, tuple(str(n) for n in range(len(faces))), request_id)
 
 
-@router.get("", summary="List a subject's faces")
+@router.get("", summary="List a subject's faces", dependencies=[needs(Scope.READ)])
 async def listing(
     service: ServiceDep,
     owner: OwnerDep,
@@ -86,7 +94,7 @@ async def listing(
     return EnrolledFacesOut(faces=[EnrolledFaceOut.of(one) for one in found], request_id=request_id)
 
 
-@router.delete("/{face}", summary="Erase one face")
+@router.delete("/{face}", summary="Erase one face", dependencies=[needs(Scope.ENROL)])
 async def erase(
     service: ServiceDep,
     owner: OwnerDep,

@@ -3,19 +3,23 @@
 from fastapi import APIRouter, Response
 
 from app.gallery.types import Gallery
+from app.http.access import needs
 from app.http.deps import ServiceDep
 from app.http.gallery.deps import Cursor, GalleryName, Limit, OwnerDep, VersionDep
 from app.http.gallery.schemas import ReceiptOut
 from app.http.gallery.terms import GalleryIn, GalleryOut, GalleryPage, GalleryTerms
-from app.http.openapi import errors
+from app.http.openapi import CALLER_ERRORS, errors
 from app.http.request_id import RequestIdDep
+from app.security.scopes import Scope
 
 router = APIRouter(
-    prefix="/v1/galleries", tags=["galleries"], responses=errors(400, 404, 409, 412, 422, 503, 507)
+    prefix="/v1/galleries",
+    tags=["galleries"],
+    responses=errors(*CALLER_ERRORS, 400, 404, 409, 412, 422, 503, 507),
 )
 
 
-@router.post("", status_code=201, summary="Create a gallery")
+@router.post("", status_code=201, summary="Create a gallery", dependencies=[needs(Scope.ADMIN)])
 async def create(
     service: ServiceDep, owner: OwnerDep, body: GalleryIn, response: Response
 ) -> GalleryOut:
@@ -28,7 +32,7 @@ async def create(
     return _tagged(response, await service.gallery.run(lambda g: g.create_gallery(owner, spec)))
 
 
-@router.get("", summary="List galleries")
+@router.get("", summary="List galleries", dependencies=[needs(Scope.READ)])
 async def page(
     service: ServiceDep,
     owner: OwnerDep,
@@ -45,7 +49,7 @@ async def page(
     )
 
 
-@router.get("/{gallery}", summary="Get a gallery")
+@router.get("/{gallery}", summary="Get a gallery", dependencies=[needs(Scope.READ)])
 async def get(
     service: ServiceDep, owner: OwnerDep, gallery: GalleryName, response: Response
 ) -> GalleryOut:
@@ -56,7 +60,7 @@ async def get(
     return _tagged(response, await service.gallery.run(lambda g: g.gallery(owner, gallery)))
 
 
-@router.patch("/{gallery}", summary="Change a gallery's terms")
+@router.patch("/{gallery}", summary="Change a gallery's terms", dependencies=[needs(Scope.ADMIN)])
 async def patch(
     service: ServiceDep,
     owner: OwnerDep,
@@ -77,7 +81,7 @@ async def patch(
     return _tagged(response, found)
 
 
-@router.delete("/{gallery}", summary="Erase a gallery")
+@router.delete("/{gallery}", summary="Erase a gallery", dependencies=[needs(Scope.ADMIN)])
 async def erase(
     service: ServiceDep,
     owner: OwnerDep,

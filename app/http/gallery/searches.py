@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.gallery.service import GalleryService, check_identify
 from app.gallery.types import Gallery, SearchAnswer
+from app.http.access import CallerDep, needs
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
 from app.http.gallery.answers import (
@@ -18,7 +19,7 @@ from app.http.gallery.answers import (
 )
 from app.http.gallery.deps import GalleryName, OwnerDep, SubjectId
 from app.http.gallery.schemas import ClaimOptions, IdentifyPhotoOptions, SearchIn, feature_of
-from app.http.openapi import PHOTO_ERRORS, errors, photo_body
+from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
 from app.http.request_id import RequestIdDep
 from app.http.routes.faces import packages_out
 from app.http.schemas import SideOut, ThresholdOut
@@ -26,15 +27,21 @@ from app.identify import Query as PhotoQuery
 from app.identify import check_claim
 from app.identify import identify as identify_photo
 from app.operating import Asked, search_threshold
+from app.security.scopes import Scope
 
 router = APIRouter(
     prefix="/v1/galleries/{gallery}",
     tags=["identify"],
-    responses=errors(403, 404, 409, *PHOTO_ERRORS),
+    responses=errors(*CALLER_ERRORS, 404, 409, *PHOTO_ERRORS),
 )
 
 
-@router.post("/identify", summary="Identify faces", openapi_extra=photo_body(["image"]))
+@router.post(
+    "/identify",
+    summary="Identify faces",
+    dependencies=[needs(Scope.IDENTIFY)],
+    openapi_extra=photo_body(["image"]),
+)
 async def identify(
     request: Request,
     service: ServiceDep,
@@ -60,18 +67,24 @@ async def identify(
     )
 
 
-@router.post("/search", summary="Search by feature, face or subject")
+@router.post(
+    "/search", summary="Search by feature, face or subject", dependencies=[needs(Scope.IDENTIFY)]
+)
 async def search(
     service: ServiceDep,
-    owner: OwnerDep,
+    caller: CallerDep,
     request_id: RequestIdDep,
     gallery: GalleryName,
     body: SearchIn,
 ) -> SearchOut:
     """The subjects most like a feature, an enrolled face, or another subject.
 
-    Nothing is decided unless a rate or a cosine is given.
+    Nothing is decided unless a rate or a cosine is given. A feature needs the scope `embeddings`
+    besides.
     """
+    if body.feature is not None:
+        caller.require(Scope.EMBEDDINGS)
+    owner = caller.owner
     found, answer = await service.gallery.run(
         partial(_search, owner=owner, gallery=gallery, body=body)
     )
@@ -103,6 +116,7 @@ def _answer(store: GalleryService, owner: str, found: Gallery, body: SearchIn) -
 @router.post(
     "/verify/{subject}",
     summary="Compare a photo with a subject",
+    dependencies=[needs(Scope.VERIFY)],
     openapi_extra=photo_body(["image"]),
 )
 async def verify(
@@ -118,6 +132,7 @@ async def verify(
     `fmr` is the rate of one comparison: with `aggregate=max` a subject's many faces are as many
     chances. Scores are those of /v1/verify.
     """
+    service.guard.claim(owner, gallery, subject)
     [photo] = await photos(request, ["image"])
     checked = await check_claim(
         service,

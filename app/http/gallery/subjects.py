@@ -4,20 +4,22 @@ from fastapi import APIRouter, Response
 
 from app.errors import SubjectNotFoundError
 from app.gallery.types import Subject, SubjectSpec
+from app.http.access import needs
 from app.http.deps import ServiceDep
 from app.http.gallery.deps import Cursor, GalleryName, Limit, OwnerDep, SubjectId, VersionDep
 from app.http.gallery.schemas import ReceiptOut, SubjectIn, SubjectOut, SubjectPage
-from app.http.openapi import errors
+from app.http.openapi import CALLER_ERRORS, errors
 from app.http.request_id import RequestIdDep
+from app.security.scopes import Scope
 
 router = APIRouter(
     prefix="/v1/galleries/{gallery}/subjects",
     tags=["subjects"],
-    responses=errors(400, 404, 409, 412, 422, 503, 507),
+    responses=errors(*CALLER_ERRORS, 400, 404, 409, 412, 422, 503, 507),
 )
 
 
-@router.get("", summary="List subjects")
+@router.get("", summary="List subjects", dependencies=[needs(Scope.READ)])
 async def page(
     service: ServiceDep,
     owner: OwnerDep,
@@ -40,6 +42,7 @@ async def page(
 @router.put(
     "/{subject}",
     summary="Create or replace a subject",
+    dependencies=[needs(Scope.ENROL)],
     responses={201: {"model": SubjectOut, "description": "The subject is new."}},
 )
 async def put(
@@ -59,7 +62,7 @@ async def put(
     return _tagged(response, found)
 
 
-@router.patch("/{subject}", summary="Change a subject")
+@router.patch("/{subject}", summary="Change a subject", dependencies=[needs(Scope.ENROL)])
 async def patch(
     service: ServiceDep,
     owner: OwnerDep,
@@ -82,7 +85,7 @@ async def patch(
     return _tagged(response, found)
 
 
-@router.get("/{subject}", summary="Get a subject")
+@router.get("/{subject}", summary="Get a subject", dependencies=[needs(Scope.READ)])
 async def get(
     service: ServiceDep,
     owner: OwnerDep,
@@ -95,7 +98,7 @@ async def get(
     return _tagged(response, found)
 
 
-@router.delete("/{subject}", summary="Erase a subject")
+@router.delete("/{subject}", summary="Erase a subject", dependencies=[needs(Scope.ENROL)])
 async def erase(
     service: ServiceDep,
     owner: OwnerDep,

@@ -6,10 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from app.domain import Observation
+from app.http.access import needs
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
 from app.http.examples import DETECT, answer
-from app.http.openapi import PHOTO_ERRORS, errors, photo_body
+from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
 from app.http.schemas import (
     DetectOut,
     EmbedOptions,
@@ -20,14 +21,16 @@ from app.http.schemas import (
     PackagesOut,
     SideOut,
 )
+from app.security.scopes import Scope
 from app.service import Service
 
-router = APIRouter(prefix="/v1", tags=["faces"], responses=errors(*PHOTO_ERRORS))
+router = APIRouter(prefix="/v1", tags=["faces"], responses=errors(*CALLER_ERRORS, *PHOTO_ERRORS))
 
 
 @router.post(
     "/detect",
     summary="Find faces",
+    dependencies=[needs(Scope.VERIFY)],
     openapi_extra=photo_body(["image"]),
     responses=answer(DETECT),
 )
@@ -49,7 +52,12 @@ async def detect(
     )
 
 
-@router.post("/embed", summary="Embed one face", openapi_extra=photo_body(["image"]))
+@router.post(
+    "/embed",
+    summary="Embed one face",
+    dependencies=[needs(Scope.EMBEDDINGS)],
+    openapi_extra=photo_body(["image"]),
+)
 async def embed(
     request: Request, service: ServiceDep, options: Annotated[EmbedOptions, Query()]
 ) -> EmbedOut:

@@ -4,9 +4,11 @@ from typing import Literal
 
 from fastapi import APIRouter
 
+from app.http.access import needs
 from app.http.deps import ServiceDep
-from app.http.openapi import errors
+from app.http.openapi import CALLER_ERRORS, errors
 from app.http.schemas import LicenceOut, ModelOut, ModelsOut, Out
+from app.security.scopes import Scope
 from app.service import InstalledModel
 
 router = APIRouter()
@@ -40,7 +42,13 @@ async def readyz(service: ServiceDep) -> ReadyOut:
     )
 
 
-@router.get("/v1/models", tags=["system"], summary="Installed packages", responses=errors(503))
+@router.get(
+    "/v1/models",
+    tags=["system"],
+    summary="Installed packages",
+    dependencies=[needs(Scope.READ)],
+    responses=errors(*CALLER_ERRORS, 503),
+)
 def models(service: ServiceDep) -> ModelsOut:
     """Every installed package with its licence and training data; which ones are in use."""
     usable, unusable = service.models()

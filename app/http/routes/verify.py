@@ -4,14 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from app.http.access import needs
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
 from app.http.examples import VERIFY, answer
-from app.http.openapi import PHOTO_ERRORS, errors, photo_body
+from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
 from app.http.routes.faces import packages_out
 from app.http.schemas import SideOut, ThresholdOut, VerifyOptions, VerifyOut
+from app.security.scopes import Scope
 
-router = APIRouter(prefix="/v1", tags=["verify"], responses=errors(*PHOTO_ERRORS, 409))
+router = APIRouter(
+    prefix="/v1", tags=["verify"], responses=errors(*CALLER_ERRORS, *PHOTO_ERRORS, 409)
+)
 
 IMAGES = ("image_a", "image_b")
 
@@ -19,6 +23,7 @@ IMAGES = ("image_a", "image_b")
 @router.post(
     "/verify",
     summary="Compare two faces",
+    dependencies=[needs(Scope.VERIFY)],
     openapi_extra=photo_body(IMAGES),
     responses=answer(VERIFY),
 )

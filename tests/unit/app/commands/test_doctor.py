@@ -108,5 +108,13 @@ def test_two_packages_of_one_import_name_are_found(
 
 
 def test_a_wrong_setting_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NORMA_TRUSTED_PROXIES", "10.0.0.1, 0.0.0.0/0")
+    assert "NORMA_TRUSTED_PROXIES must not be every address" in run("doctor").failed()
+
+
+def test_a_service_that_would_let_everyone_in_does_not_start(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NORMA_HOST", "0.0.0.0")  # noqa: S104
-    assert "bind 127.0.0.1, or set NORMA_INSECURE=1" in run("doctor").failed()
+    assert "bind 127.0.0.1, or set NORMA_INSECURE=1" in problems(run("doctor"))["callers"]
+    assert "`norma keys create`" in run("serve").failed()

@@ -1,0 +1,1 @@
+"""Who calls and what they may (keys, scopes, limits), and what keeps the data private."""
