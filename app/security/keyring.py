@@ -59,22 +59,30 @@ class KeyRing:
     def find(self, text: str) -> Key:
         """The key that this is the text of. Raises UnauthenticatedError, alike whatever is wrong.
 
-        An unknown id and a wrong secret take the same steps.
+        An unknown id and a wrong secret take the same steps. Before either is refused the disk is
+        asked, so that a new key is good at once.
         """
         self._refresh()
         token = Token.parse(text)
         if token is None:
             raise refusal("malformed", None)
-        key = self._keys.get(token.key_id)
-        digest = token.digest(self._pepper)
-        same = compare_digest(digest, _NO_DIGEST if key is None else key.digest)
-        if key is None or not same:
+        key = self._match(token)
+        if key is None:
+            self._refresh(always=True)
+            key = self._match(token)
+        if key is None:
             raise refusal("unknown", token.key_id)
         now = self._now()
         if (reason := key.refused_at(now)) is not None:
             raise refusal(reason, key.id)
         self._note_use(key, now)
         return key
+
+    def _match(self, token: Token) -> Key | None:
+        key = self._keys.get(token.key_id)
+        digest = token.digest(self._pepper)
+        same = compare_digest(digest, _NO_DIGEST if key is None else key.digest)
+        return key if same else None
 
     def _note_use(self, key: Key, now: float) -> None:
         hour = int(now) // _HOUR * _HOUR
@@ -88,10 +96,10 @@ class KeyRing:
         except (sqlite3.Error, OSError):
             log.warning("the last use of key %s could not be noted", key_id)
 
-    def _refresh(self) -> None:
+    def _refresh(self, always: bool = False) -> None:
         """Raises NotReadyError where the disk does not answer: a key may have been revoked."""
         now = self._clock()
-        if now - self._checked < REFRESH:
+        if now - self._checked < REFRESH and not always:
             return
         try:
             self._read()
