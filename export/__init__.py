@@ -1,1 +1,7 @@
 """The model package: what training and serving share, and how foreign models come in."""
+
+import os
+
+# ONNX Runtime reports to its maker, under an id that it leaves on the disk, unless this is said
+# before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
