@@ -42,6 +42,7 @@ lock: $(DEV)/ready ## compile the lock files anew
 	$(UV_COMPILE) --extra gpu --extra tracing -o requirements/gpu.txt
 	$(UV_COMPILE) --extra gpu --extra tracing --extra import -o requirements/gpu-import.txt
 	$(UV_COMPILE) --extra cpu --extra tracing --extra train --extra dev -o requirements/dev.txt
+	$(subst pyproject.toml,requirements/build.in,$(UV_COMPILE)) -o requirements/build.txt
 
 clean: ## remove the environments and caches (never the data)
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,7 @@
 """Lock files: every entry pinned and hashed, no address recorded, one of each pair (S06)."""
 
 import re
+import tomllib
 from functools import cache
 
 import pytest
@@ -12,6 +13,7 @@ HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
 
 SERVING = ("cpu", "gpu")
 IMPORTING = ("cpu-import", "gpu-import")
+BUILDING = "build"
 ALL = (*SERVING, *IMPORTING, "dev")
 FLAVOURS = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
@@ -27,7 +29,8 @@ TRAINING = {"torch", "onnx", "onnxscript", "safetensors", "tensorboard", "matplo
 
 
 def lines(name: str) -> list[str]:
-    return (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    file = name if "." in name else f"{name}.txt"
+    return (ROOT / "requirements" / file).read_text().splitlines()
 
 
 @cache
@@ -51,7 +54,7 @@ def versions(name: str, package: str) -> list[tuple[int, ...]]:
     ]
 
 
-@pytest.mark.parametrize("name", [*ALL, "weights"])
+@pytest.mark.parametrize("name", [*ALL, BUILDING, "weights"])
 def test_every_entry_is_pinned_and_hashed(name: str) -> None:
     rows = [line for line in lines(name) if line and not line.lstrip().startswith("#")]
     strange = [line for line in rows if not ENTRY.match(line) and not HASH.match(line)]
@@ -59,10 +62,16 @@ def test_every_entry_is_pinned_and_hashed(name: str) -> None:
     for number, line in enumerate(rows):
         if ENTRY.match(line) or line.endswith("\\"):
             assert HASH.match(rows[number + 1]), line
-    assert len(locked(name)) >= (1 if name == "weights" else 20)
+    assert len(locked(name)) >= {"weights": 1, BUILDING: 5}.get(name, 20)
 
 
-@pytest.mark.parametrize("name", [*ALL, "weights"])
+def test_the_wheel_is_built_by_what_is_locked_for_it() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = [line for line in lines("build.in") if not line.startswith("#")]
+    assert named == pyproject["build-system"]["requires"]
+
+
+@pytest.mark.parametrize("name", [*ALL, BUILDING, "weights"])
 def test_no_address_is_recorded(name: str) -> None:
     text = "\n".join(lines(name))
     assert not re.search(r"://|index-url|find-links|trusted-host|\bfile:|git\+|@ ", text)
