@@ -4,7 +4,8 @@ NormaError
 ├── InputError                    the request's content cannot be used
 │   ├── image_empty 422, image_undecodable 422, image_dimensions 422
 │   ├── image_unsupported 415, image_too_large 413
-│   ├── request_invalid 422, body_unsupported 415, body_too_large 413, body_timeout 408
+│   ├── request_invalid 422, json_invalid 422, body_unsupported 415, body_too_large 413
+│   ├── body_timeout 408
 │   ├── face_not_found 422, face_multiple 422
 │   ├── quality_rejected 422      with the reasons: face_too_small, low_quality, face_clipped …
 │   ├── feature_invalid 422, cursor_invalid 400
@@ -89,6 +90,12 @@ class ImageDimensionsError(InputError):
     code = "image_dimensions"
 
 
+class JsonInvalidError(InputError):
+    """JSON that is malformed, ambiguous, not finite or nested too deeply."""
+
+    code = "json_invalid"
+
+
 class BodyUnsupportedError(InputError):
     """A request body of a content type that this route does not read."""
 
@@ -108,6 +115,10 @@ class BodyTimeoutError(InputError):
 
     code = "body_timeout"
     status = 408
+
+    def headers(self) -> dict[str, str]:
+        """What is left of the body is not waited for."""
+        return {"connection": "close"}
 
 
 class FaceNotFoundError(InputError):

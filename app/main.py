@@ -11,7 +11,7 @@ from app.http import failures
 from app.http.access import Access
 from app.http.gallery import faces as enrolled
 from app.http.gallery import galleries, searches, subjects
-from app.http.limits import BodyLimits, RequestId
+from app.http.limits import BodyLimits, PlainPaths, RequestId
 from app.http.routes import faces, system, verify
 from app.service import Service
 from app.telemetry.middleware import Measured
@@ -37,13 +37,23 @@ def create_app(service: Service) -> FastAPI:
     settings = service.settings
     docs = settings.loopback if settings.docs is None else settings.docs
     app = FastAPIOffline(
-        title="Norma", version=version("norma"), description=_ABOUT, lifespan=lifespan
+        title="Norma",
+        version=version("norma"),
+        description=_ABOUT,
+        lifespan=lifespan,
+        redirect_slashes=False,
     )
     failures.install(app)
     for routes in (verify, faces, galleries, subjects, enrolled, searches, system):
         app.include_router(routes.router)
     app.add_middleware(Access, guard=service.guard, trusted=settings.trusted_proxies, docs=docs)
-    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout)
+    app.add_middleware(
+        BodyLimits,
+        max_bytes=settings.max_body_bytes,
+        timeout=settings.body_timeout,
+        min_rate=settings.min_body_rate,
+    )
     app.add_middleware(Measured, metrics=service.metrics)
+    app.add_middleware(PlainPaths)
     app.add_middleware(RequestId)
     return app

@@ -99,8 +99,23 @@ class Settings(BaseSettings):
     """Longest side over shortest side."""
     min_side: Annotated[int, Field(ge=1)] = 16
     """Shortest side in pixels; no face fits into less."""
+    decode_memory: Annotated[int, Field(ge=16 * MiB)] = 1024 * MiB
+    """Bytes that images being decoded may hold together; more are refused at once (503)."""
     body_timeout: Annotated[float, Field(gt=0)] = 30.0
     """Seconds within which a request body must have arrived."""
+    min_body_rate: Annotated[int, Field(ge=0)] = 1024
+    """Bytes a second below which a body is given up, after five seconds of grace; 0 for none."""
+
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 800
+    """Connections at once; beyond, the one that has been idle longest is closed."""
+    max_head_bytes: Annotated[int, Field(ge=1024, le=MiB)] = 32 * 1024
+    """Bytes of a request's line and headers."""
+    max_headers: Annotated[int, Field(ge=8, le=1000)] = 100
+    """Header fields of a request."""
+    head_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds within which a request's line and headers must have arrived."""
+    write_timeout: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds for which a client may read nothing of its answer before it is cut off."""
 
     min_face: Annotated[float, Field(ge=0)] = 32.0
     """Shorter side of a face's box in pixels under which it is `face_too_small`."""

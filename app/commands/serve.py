@@ -9,9 +9,11 @@ import uvicorn
 from rich.markup import escape
 
 from app.commands.common import out, settings
+from app.http.connections import ConnectionLimits, guarded
 from app.main import create_app
 from app.security.caller import LOCAL_OWNER
 from app.service import Service, build_service
+from app.settings import Settings
 from app.telemetry.listener import listening
 
 
@@ -40,7 +42,18 @@ def _run(service: Service) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # whose word on addresses counts is NORMA_TRUSTED_PROXIES
-        h11_max_incomplete_event_size=32 * 1024,
+        http=guarded(_connection_limits(chosen)),
+        ws="none",
+    )
+
+
+def _connection_limits(chosen: Settings) -> ConnectionLimits:
+    return ConnectionLimits(
+        most=chosen.max_connections,
+        head_bytes=chosen.max_head_bytes,
+        head_fields=chosen.max_headers,
+        head_seconds=chosen.head_timeout,
+        write_seconds=chosen.write_timeout,
     )
 
 

@@ -5,18 +5,20 @@ Everything stays in memory; no photo touches a disk.
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import BodyUnsupportedError, InputError
-from app.http import multipart
+from app.http import multipart, strict_json
+from app.http.routing import JSON, read_json
 
 MULTIPART = "multipart/form-data"
-JSON = "application/json"
 RAW = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Photos' names come back in answers and errors."""
 
 
 async def photos(request: Request, names: Sequence[str]) -> list[bytes]:
@@ -34,7 +36,7 @@ async def photos(request: Request, names: Sequence[str]) -> list[bytes]:
     if kind == MULTIPART:
         return _exactly(multipart.parse(declared, body, max_parts=len(names)), names)
     if kind == JSON:
-        return _exactly(_from_json(body), names)
+        return _exactly(_from_json(await read_json(request, body)), names)
     return [body]
 
 
@@ -49,9 +51,14 @@ async def named_photos(request: Request, most: int) -> dict[str, bytes]:
     if kind not in (MULTIPART, JSON):
         raise BodyUnsupportedError(f"send {MULTIPART} or {JSON}", accepted=(MULTIPART, JSON))
     body = await _body(request)
-    found = multipart.parse(declared, body, most) if kind == MULTIPART else _from_json(body)
+    if kind == MULTIPART:
+        found = multipart.parse(declared, body, most)
+    else:
+        found = _from_json(await read_json(request, body))
     if not 1 <= len(found) <= most:
         raise InputError(f"1 to {most} photos at once")
+    if not all(_PLAIN_NAME.fullmatch(name) for name in found):
+        raise InputError("a photo's name is 1 to 64 of A–Z a–z 0–9 . _ -")
     return found
 
 
@@ -62,17 +69,13 @@ async def _body(request: Request) -> bytes:
         raise InputError("the client left before the body was complete") from error
 
 
-def _from_json(body: bytes) -> dict[str, bytes]:
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InputError("the body is not JSON") from error
+def _from_json(fields: strict_json.Json) -> dict[str, bytes]:
     if not isinstance(fields, dict):
         raise InputError("the body must be a JSON object")
-    return {str(name): _base64(text) for name, text in fields.items()}
+    return {name: _base64(text) for name, text in fields.items()}
 
 
-def _base64(text: Any) -> bytes:  # noqa: ANN401 - whatever JSON held
+def _base64(text: strict_json.Json) -> bytes:
     if not isinstance(text, str):
         raise InputError("photos in JSON are strings of base64")
     if text.startswith("data:"):

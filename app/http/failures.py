@@ -10,8 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import NormaError
+from app.http.known import allowed_methods, field_path, schema_names
 
 log = logging.getLogger("norma")
+
+MAX_FIELDS = 20
+"""Problems told at once."""
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -55,12 +59,12 @@ def known(request: Request, error: NormaError) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
+    names = schema_names(request.app)
     fields = [
-        {"field": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]}
-        for one in error.errors()
+        {"field": field_path(one["loc"], names), "problem": one["msg"]} for one in error.errors()
     ]
     message = f"{fields[0]['field']}: {fields[0]['problem']}"
-    return failure(request, 422, "request_invalid", message, {"fields": fields})
+    return failure(request, 422, "request_invalid", message, {"fields": fields[:MAX_FIELDS]})
 
 
 async def _routing(request: Request, error: Exception) -> Response:
@@ -68,7 +72,9 @@ async def _routing(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, NormaError):  # FastAPI wraps what reading a body raised
         return await _known(request, error.__cause__)
     code = _CODES.get(error.status_code, "request_invalid")
-    headers = dict(error.headers) if error.headers else None
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if error.status_code == 405:
+        headers["allow"] = ", ".join(allowed_methods(request.app.routes, request.scope))
     return failure(request, error.status_code, code, str(error.detail), headers=headers)
 
 

@@ -1,11 +1,17 @@
 """multipart/form-data in memory: no part ever rolls over to a temporary file."""
 
+import re
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.errors import InputError
+
+MAX_HEADER_BYTES = 4096
+"""Bytes of one part's headers."""
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 
 
 @dataclass(slots=True)
@@ -17,19 +23,27 @@ class _Reader:
     ended: bool = False
     _header: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
+    _header_bytes: int = 0
     _disposition: bytes = b""
     _data: bytearray = field(default_factory=bytearray)
 
     def on_part_begin(self) -> None:
         if len(self.parts) == self.max_parts:
             raise InputError(f"the multipart body holds more than {self.max_parts} parts")
-        self._disposition, self._data = b"", bytearray()
+        self._disposition, self._data, self._header_bytes = b"", bytearray(), 0
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
         self._header += data[start:end]
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
         self._value += data[start:end]
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise InputError(f"a multipart part has more than {MAX_HEADER_BYTES} bytes of headers")
 
     def on_header_end(self) -> None:
         if self._header.lower() == b"content-disposition":
@@ -42,8 +56,8 @@ class _Reader:
     def on_part_end(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        if not name:
-            raise InputError("a multipart part has no name")
+        if not _NAME.fullmatch(name):
+            raise InputError("a multipart part has no name, or none that can be read")
         if name in self.parts:
             raise InputError("a multipart field is given twice")
         self.parts[name] = bytes(self._data)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.http import examples
-from app.http.bodies import JSON, MULTIPART, RAW
+from app.http.bodies import MULTIPART, RAW
+from app.http.routing import JSON
 from app.http.schemas import ErrorOut
 
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}

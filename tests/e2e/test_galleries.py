@@ -291,7 +291,7 @@ def test_who_is_erased_is_gone_at_once(api: httpx.Client, own_dir: Path, faces: 
         ("GET", "/%00people", None, (422, "request_invalid")),
         ("GET", "/people/subjects/nobody", None, (404, "subject_not_found")),
         ("PUT", "/people/subjects/a%20b", {}, (422, "request_invalid")),
-        ("PUT", "/people/subjects/x", {"expires_at": 2**70}, (422, "request_invalid")),
+        ("PUT", "/people/subjects/x", {"expires_at": 2**70}, (422, "json_invalid")),
         ("PUT", "/people/subjects/x", {"tags": [""]}, (422, "request_invalid")),
         ("GET", "/people/subjects?limit=0", None, (422, "request_invalid")),
         ("GET", "/people/subjects?cursor=x", None, (400, "cursor_invalid")),
@@ -317,8 +317,7 @@ def test_odd_conditions_and_bodies_are_refused(api: httpx.Client) -> None:
     assert _code(large) == (413, "body_too_large")
     for text in (b'{"metadata": {"a": NaN}}', b"[" * 100_000, b'{"name": "\\ud800"}'):
         answer = api.put(path, content=text, headers={"content-type": "application/json"})
-        assert answer.status_code in (400, 422), text
-        assert answer.json()["error"]["code"] == "request_invalid"
+        assert _code(answer) == (422, "json_invalid"), text
 
 
 def test_a_second_service_on_the_same_directory_is_refused(

@@ -21,9 +21,11 @@ from app.http.gallery.schemas import (
 )
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, named_photos_body
 from app.http.request_id import RequestIdDep
+from app.http.routing import StrictRoute
 from app.security.scopes import Scope
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/v1/galleries/{gallery}/subjects/{subject}/faces",
     tags=["enrolled faces"],
     responses=errors(*CALLER_ERRORS, 404, 409, *PHOTO_ERRORS, 507),

@@ -10,9 +10,11 @@ from app.http.gallery.schemas import ReceiptOut
 from app.http.gallery.terms import GalleryIn, GalleryOut, GalleryPage, GalleryTerms
 from app.http.openapi import CALLER_ERRORS, errors
 from app.http.request_id import RequestIdDep
+from app.http.routing import StrictRoute
 from app.security.scopes import Scope
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/v1/galleries",
     tags=["galleries"],
     responses=errors(*CALLER_ERRORS, 400, 404, 409, 412, 422, 503, 507),

@@ -22,6 +22,7 @@ from app.http.gallery.schemas import ClaimOptions, IdentifyPhotoOptions, SearchI
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
 from app.http.request_id import RequestIdDep
 from app.http.routes.faces import packages_out
+from app.http.routing import StrictRoute
 from app.http.schemas import SideOut, ThresholdOut
 from app.identify import Query as PhotoQuery
 from app.identify import check_claim
@@ -30,6 +31,7 @@ from app.operating import Asked, search_threshold
 from app.security.scopes import Scope
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/v1/galleries/{gallery}",
     tags=["identify"],
     responses=errors(*CALLER_ERRORS, 404, 409, *PHOTO_ERRORS),

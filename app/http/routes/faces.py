@@ -11,6 +11,7 @@ from app.http.bodies import photos
 from app.http.deps import ServiceDep
 from app.http.examples import DETECT, answer
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
+from app.http.routing import StrictRoute
 from app.http.schemas import (
     DetectOut,
     EmbedOptions,
@@ -24,7 +25,12 @@ from app.http.schemas import (
 from app.security.scopes import Scope
 from app.service import Service
 
-router = APIRouter(prefix="/v1", tags=["faces"], responses=errors(*CALLER_ERRORS, *PHOTO_ERRORS))
+router = APIRouter(
+    route_class=StrictRoute,
+    prefix="/v1",
+    tags=["faces"],
+    responses=errors(*CALLER_ERRORS, *PHOTO_ERRORS),
+)
 
 
 @router.post(

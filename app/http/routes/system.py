@@ -7,11 +7,12 @@ from fastapi import APIRouter
 from app.http.access import needs
 from app.http.deps import ServiceDep
 from app.http.openapi import CALLER_ERRORS, errors
+from app.http.routing import StrictRoute
 from app.http.schemas import LicenceOut, ModelOut, ModelsOut, Out
 from app.security.scopes import Scope
 from app.service import InstalledModel
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 class HealthOut(Out):

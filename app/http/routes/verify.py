@@ -10,11 +10,15 @@ from app.http.deps import ServiceDep
 from app.http.examples import VERIFY, answer
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
 from app.http.routes.faces import packages_out
+from app.http.routing import StrictRoute
 from app.http.schemas import SideOut, ThresholdOut, VerifyOptions, VerifyOut
 from app.security.scopes import Scope
 
 router = APIRouter(
-    prefix="/v1", tags=["verify"], responses=errors(*CALLER_ERRORS, *PHOTO_ERRORS, 409)
+    route_class=StrictRoute,
+    prefix="/v1",
+    tags=["verify"],
+    responses=errors(*CALLER_ERRORS, *PHOTO_ERRORS, 409),
 )
 
 IMAGES = ("image_a", "image_b")
