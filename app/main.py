@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
 from app.http import failures
@@ -22,6 +23,12 @@ Decisions are made at a false match rate, poor faces are refused with the reason
 carries its evidence. Galleries keep people to be found again (1:N) where that is allowed by name,
 and forget them for good. Liveness is not checked: a photo of a person counts as the person.
 """
+
+# FastAPI's own spans and log records carry queries, addresses and exceptions' texts, and some
+# environment variable could send them somewhere. What this service tells is in `app.telemetry`.
+_SILENT = TelemetryConfig(
+    tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False
+)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -42,6 +49,7 @@ def create_app(service: Service) -> FastAPI:
         description=_ABOUT,
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry=_SILENT,
     )
     failures.install(app)
     for routes in (verify, faces, galleries, subjects, enrolled, searches, system):
@@ -53,7 +61,7 @@ def create_app(service: Service) -> FastAPI:
         timeout=settings.body_timeout,
         min_rate=settings.min_body_rate,
     )
-    app.add_middleware(Measured, metrics=service.metrics)
     app.add_middleware(PlainPaths)
+    app.add_middleware(Measured, metrics=service.metrics, stopping=service.stopping)
     app.add_middleware(RequestId)
     return app

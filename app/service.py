@@ -1,9 +1,10 @@
 """The only place where parts are put together, and the questions that can be put to the whole."""
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from threading import Event
 from time import perf_counter
 
 import cv2
@@ -76,6 +77,8 @@ class Service:
     gallery: GalleryRoom
     metrics: Metrics
     guard: Guard
+    stopping: Event = field(default_factory=Event, repr=False)
+    """Set once the process has been asked to end."""
 
     async def detect(self, photo: bytes) -> Detection:
         """All faces of a photo."""
@@ -121,7 +124,9 @@ class Service:
         return decision.with_review(found, self.calibration, review_fmr)
 
     def check_ready(self) -> None:
-        """Raises NotReadyError once the workers have stopped."""
+        """Raises NotReadyError once the service is to end, or the workers have stopped."""
+        if self.stopping.is_set():
+            raise NotReadyError("the service is shutting down")
         if not self.pool.running:
             raise NotReadyError("the workers have stopped")
         self.gallery.check_ready()

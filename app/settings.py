@@ -81,6 +81,18 @@ class Settings(BaseSettings):
     """False positive identification rate of `identify`, and of conflicts at enrolment, where the
     request names none."""
 
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """How log lines look; "auto" is text on a terminal and JSON elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged: from "info" up a line for each request; health checks that succeed are
+    "debug"."""
+
+    drain: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Seconds from SIGTERM during which requests are still taken, while `/readyz` refuses and every
+    answer closes its connection: what a load balancer needs to notice."""
+    grace: Annotated[int, Field(ge=1, le=3600)] = 30
+    """Seconds that requests in flight then have to end before they are cut off."""
+
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Port of `GET /metrics` for Prometheus, never the API's own; unset answers none, 0 takes a
     free one. It needs no key and names nobody."""

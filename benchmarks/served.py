@@ -5,10 +5,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A service and the process that it runs in."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
 
 
 @contextmanager
@@ -17,20 +26,33 @@ def running(*, wait_for: str = "/readyz", **settings: str) -> Iterator[str]:
 
     It is there once `wait_for` answers 200.
     """
+    with started(wait_for=wait_for, **settings) as served:
+        yield served.url
+
+
+@contextmanager
+def started(
+    *,
+    wait_for: str = "/readyz",
+    command: Sequence[str] = (sys.executable, "-c", "from app.cli import main; main()", "serve"),
+    output: int = subprocess.DEVNULL,
+    **settings: str,
+) -> Iterator[Served]:
+    """As `running`, with the process itself. `output` is a file descriptor for both its streams."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     names = {f"NORMA_{name.upper()}": value for name, value in settings.items()}
     process = subprocess.Popen(
-        [sys.executable, "-c", "from app.cli import main; main()", "serve"],
+        command,
         env=os.environ | names | {"NORMA_PORT": str(port), "NORMA_HOST": "127.0.0.1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
+        stdout=output,
+        stderr=output,
     )
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(url + wait_for, process)
-        yield url
+        yield Served(url, process)
     finally:
         process.terminate()
         process.wait(timeout=30)

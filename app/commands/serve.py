@@ -1,20 +1,25 @@
 """`norma serve`: load, verify, say what runs under which licence, then answer."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 import uvicorn
-from rich.markup import escape
 
-from app.commands.common import out, settings
+from app.commands.common import settings
 from app.http.connections import ConnectionLimits, guarded
 from app.main import create_app
 from app.security.caller import LOCAL_OWNER
+from app.server import Server
 from app.service import Service, build_service
 from app.settings import Settings
+from app.telemetry import logs
+from app.telemetry.gauges import LogLines
 from app.telemetry.listener import listening
+
+_log = logging.getLogger("norma")
 
 
 def serve(
@@ -25,26 +30,32 @@ def serve(
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
 ) -> None:
     """Run the service. Every setting is also a NORMA_… environment variable."""
+    output = logs.standard_output()
     chosen = settings(host=host, port=port, detector=detector, recogniser=recogniser, device=device)
-    service = build_service(chosen)
-    _announce(service)
-    with _metrics(service):
-        _run(service)
+    with logs.logging_to(output, logs.style_for(chosen.log_format), chosen.log_level) as sink:
+        service = build_service(chosen)
+        service.metrics.registry.register(LogLines(lambda: sink.lost))
+        _announce(service)
+        with _metrics(service):
+            _run(service)
 
 
 def _run(service: Service) -> None:
     chosen = service.settings
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(service),
         host=chosen.host,
         port=chosen.port,
-        log_level="info",
+        log_config=None,
+        log_level=chosen.log_level,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # whose word on addresses counts is NORMA_TRUSTED_PROXIES
         http=guarded(_connection_limits(chosen)),
         ws="none",
+        timeout_graceful_shutdown=chosen.grace,
     )
+    Server(config, service.stopping.set, chosen.drain).run()
 
 
 def _connection_limits(chosen: Settings) -> ConnectionLimits:
@@ -64,7 +75,7 @@ def _metrics(service: Service) -> Iterator[None]:
         yield
         return
     with listening(service.metrics.registry, chosen.metrics_host, chosen.metrics_port) as port:
-        out.print(f"{'metrics':<11}http://{chosen.metrics_host}:{port}/metrics", markup=False)
+        _log.info("metrics on http://%s:%d/metrics", chosen.metrics_host, port)
         yield
 
 
@@ -74,15 +85,20 @@ def _announce(service: Service) -> None:
         if one.provider is None:
             continue
         manifest = one.manifest
-        use = "" if manifest.licence.commercial_use else ", [yellow]not for commercial use[/]"
-        out.print(
-            f"{manifest.kind:<11}{manifest.name} {manifest.version} on {one.provider} "
-            f"({escape(manifest.licence.name)}{use})"
+        use = "" if manifest.licence.commercial_use else ", NOT FOR COMMERCIAL USE"
+        _log.info(
+            "%s %s %s on %s (%s%s)",
+            manifest.kind,
+            manifest.name,
+            manifest.version,
+            one.provider,
+            manifest.licence.name,
+            use,
         )
     if service.calibration is None:
-        out.print("[yellow]no calibration:[/] verify needs threshold= until `norma calibrate`")
+        _log.warning("no calibration: verify needs threshold= until `norma calibrate`")
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-    out.print(f"{'listening':<11}http://{host}:{chosen.port} (API docs at /docs)", markup=False)
+    _log.info("serving http://%s:%d (API docs at /docs)", host, chosen.port)
     _say_who_may_call(service)
 
 
@@ -91,10 +107,12 @@ def _say_who_may_call(service: Service) -> None:
     if ring.guarded():
         active = ring.active()
         owners = len({key.spec.owner for key in active})
-        out.print(f"{'callers':<11}{len(active)} active key(s) of {owners} owner(s)")
+        _log.info("%d active key(s) of %d owner(s)", len(active), owners)
         return
     who = "whoever reaches this port" if service.settings.insecure else "this machine alone"
-    out.print(
-        f"[yellow]no keys:[/] {who} may call, as the owner `{LOCAL_OWNER}` with every scope; "
-        "`norma keys create` makes the first key, and from then on every call needs one"
+    _log.warning(
+        "no keys: %s may call, as the owner `%s` with every scope; `norma keys create` makes the "
+        "first key, and from then on every call needs one",
+        who,
+        LOCAL_OWNER,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.gallery.types import Holdings
@@ -46,3 +46,17 @@ class Galleries(Collector):
             for contract, holdings in found.items():
                 family.add_metric((contract,), getattr(holdings, name))
             yield family
+
+
+class LogLines(Collector):
+    """What the log could not be told."""
+
+    def __init__(self, lost: Callable[[], int]) -> None:
+        self._lost = lost
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "norma_log_lines_lost",
+            "Lines that could not be written: a full disk, a closed pipe, a reader that stalls.",
+            value=self._lost(),
+        )

@@ -1,6 +1,8 @@
-"""Every request counted and timed: pure ASGI, outside of everything but the request's id."""
+"""Every request counted, timed and logged: pure ASGI, outside of everything but its id."""
 
+import logging
 from dataclasses import dataclass
+from threading import Event
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,6 +12,9 @@ from app.telemetry.metrics import Metrics
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ELSEWHERE = "unmatched"
 """The route of a request that no route takes: its path is the caller's text."""
+
+HEALTH = frozenset({"/healthz", "/readyz"})
+_log = logging.getLogger("norma.access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +26,20 @@ class Exchange:
     status: int
     code: str | None
     seconds: float
+    request_id: str | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Counts requests into `metrics`."""
+    """Counts requests into `metrics` and writes a line for each into the log.
+
+    Once `stopping` is set, every answer asks for its connection to be closed.
+    """
 
     app: ASGIApp
     metrics: Metrics
+    stopping: Event
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,6 +52,8 @@ class Measured:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self.stopping.is_set():
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         with self.metrics.in_flight.track_inprogress():
@@ -50,7 +63,9 @@ class Measured:
                 scope.setdefault("state", {})["error_code"] = "internal_error"
                 raise
             finally:
-                self._count(exchange(scope, status, perf_counter() - start))
+                done = exchange(scope, status, perf_counter() - start)
+                self._count(done)
+                tell(done)
 
     def _count(self, one: Exchange) -> None:
         self.metrics.requests.labels(one.method, one.route, str(one.status)).inc()
@@ -59,12 +74,30 @@ class Measured:
             self.metrics.refusals.labels(one.code).inc()
 
 
+def tell(one: Exchange) -> None:
+    """The access line. No path: it holds names."""
+    quiet = one.route in HEALTH and one.status < 400
+    fields = {
+        "method": one.method,
+        "route": one.route,
+        "status": one.status,
+        "ms": round(one.seconds * 1000, 1),
+        "code": one.code,
+        "request_id": one.request_id,
+        "key_id": one.key_id,
+    }
+    _log.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": fields})
+
+
 def exchange(scope: Scope, status: int, seconds: float) -> Exchange:
     """What is known of a request once it has been answered."""
+    state = scope.get("state", {})
     return Exchange(
         method=scope["method"] if scope["method"] in METHODS else "other",
         route=getattr(scope.get("route"), "path", ELSEWHERE),
         status=status,
-        code=scope.get("state", {}).get("error_code"),
+        code=state.get("error_code"),
         seconds=seconds,
+        request_id=state.get("request_id"),
+        key_id=getattr(state.get("caller"), "key_id", None),
     )

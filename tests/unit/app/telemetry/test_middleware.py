@@ -1,7 +1,10 @@
 """Requests are counted by route template, whatever is asked for."""
 
 import asyncio
+import logging
 from collections.abc import Callable
+from threading import Event
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -11,14 +14,19 @@ from app.errors import BusyError
 from app.http import failures
 from app.http.limits import RequestId
 from app.telemetry.metrics import Metrics
-from app.telemetry.middleware import Measured
+from app.telemetry.middleware import Measured, exchange
 from tests.unit.app.telemetry.conftest import Read
 
 Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def ask(metrics: Metrics) -> Ask:
+def stopping() -> Event:
+    return Event()
+
+
+@pytest.fixture
+def ask(metrics: Metrics, stopping: Event) -> Ask:
     """Asks a small application that is measured."""
     app = FastAPI()
     failures.install(app)
@@ -31,7 +39,11 @@ def ask(metrics: Metrics) -> Ask:
             raise RuntimeError("broken")
         return {"in_flight": metrics.registry.get_sample_value("norma_http_requests_in_flight")}
 
-    app.add_middleware(Measured, metrics=metrics)
+    @app.get("/healthz")
+    def healthz() -> None:
+        return None
+
+    app.add_middleware(Measured, metrics=metrics, stopping=stopping)
     app.add_middleware(RequestId)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
 
@@ -83,3 +95,38 @@ def test_requests_in_flight_are_those_not_answered_yet(ask: Ask, read: Read) -> 
     assert ask("/people/anna").json() == {"in_flight": 1}
     ask("/people/broken")
     assert read("norma_http_requests_in_flight") == 0
+
+
+def test_answers_close_their_connections_once_the_service_is_to_end(
+    ask: Ask, stopping: Event
+) -> None:
+    assert "connection" not in ask("/people/anna").headers
+    stopping.set()
+    answer = ask("/people/anna")
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
+def test_each_request_is_one_line_that_names_nobody(
+    ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "norma.access"):
+        ask("/people/busy")
+        ask("/healthz")
+    [busy, health] = [record for record in caplog.records if record.name == "norma.access"]
+    fields = busy.__dict__["fields"]
+    assert fields.pop("ms") >= 0
+    assert len(fields.pop("request_id")) == 32
+    assert fields == {
+        "method": "GET",
+        "route": "/people/{name}",
+        "status": 503,
+        "code": "overloaded",
+        "key_id": None,
+    }
+    assert busy.levelname == "INFO"
+    assert health.levelname == "DEBUG"
+
+
+def test_the_key_of_the_caller_is_told_by_its_id() -> None:
+    scope = {"method": "GET", "state": {"caller": SimpleNamespace(key_id="k7", owner="anna")}}
+    assert exchange(scope, 200, 0.1).key_id == "k7"
