@@ -9,6 +9,7 @@ from app.domain import FaceSelect, Observation, QualityPolicy
 from app.errors import NormaError
 from app.gallery.enrolment import Enrolment, EnrolmentAnswer, check_contract
 from app.gallery.types import Gallery, NewFace, SubjectSpec
+from app.inference.turn import Turn
 from app.operating import conflict_threshold
 from app.pipeline import Pipeline
 from app.service import Service, admit
@@ -61,7 +62,7 @@ Looked = Observation | Unusable
 
 
 async def enrol_photos(
-    service: Service, into: Into, terms: PhotoTerms, photos: Mapping[str, bytes]
+    service: Service, into: Into, terms: PhotoTerms, photos: Mapping[str, bytes], turn: Turn
 ) -> EnrolledPhotos:
     """Raises the first photo's error, which names it, where one is refused and `terms` do not
     skip it, or where none is left; PolicyForbidsError; and what `enrol_faces` raises."""
@@ -69,7 +70,7 @@ async def enrol_photos(
     found = await service.gallery.run(lambda g: g.gallery(into.owner, into.gallery))
     check_contract(found, contract_id)  # before anything is computed
     policy = found.spec.policy.enrol.granted(terms.policy, "enrol")
-    looked = await _look(service, replace(terms, policy=policy), photos)
+    looked = await _look(service, replace(terms, policy=policy), photos, turn)
     rejected = {name: one.error for name, one in looked.items() if isinstance(one, Unusable)}
     faces = {
         name: new_face(one, photos[name])
@@ -113,15 +114,15 @@ def conflict_from(service: Service, gallery: Gallery, given: float | None) -> fl
 
 
 async def _look(
-    service: Service, terms: PhotoTerms, photos: Mapping[str, bytes]
+    service: Service, terms: PhotoTerms, photos: Mapping[str, bytes], turn: Turn
 ) -> dict[str, Looked]:
-    """As many at once as there are workers, so that one request does not fill the queue."""
+    """Raises the engine's errors: a photo that nobody came to look at is not a poor photo."""
     jobs = [partial(look_at, service.pipeline, terms, *item) for item in photos.items()]
-    at_once = service.pool.workers
-    looked: list[Looked] = []
-    for start in range(0, len(jobs), at_once):
-        looked += await service.pool.run_all(jobs[start : start + at_once])
-    return dict(zip(photos, looked, strict=True))
+    looked = dict(zip(photos, await service.engine.run_each(jobs, turn), strict=True))
+    for one in looked.values():
+        if isinstance(one, NormaError):
+            raise one
+    return {name: one for name, one in looked.items() if not isinstance(one, NormaError)}
 
 
 def look_at(pipeline: Pipeline, terms: PhotoTerms, name: str, photo: bytes) -> Looked:

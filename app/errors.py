@@ -10,7 +10,8 @@ NormaError
 │   ├── quality_rejected 422      with the reasons: face_too_small, low_quality, face_clipped …
 │   ├── feature_invalid 422, cursor_invalid 400
 │   └── archive_invalid 422, entry_refused 422, manifest_invalid 422, of imports
-├── UnauthenticatedError          unauthenticated 401: no key, or none that is good
+├── UnauthenticatedError          unauthenticated 401: no key, or none that is good; this and the
+│                                 next two are in `app.security.errors`
 ├── ScopeMissingError             insufficient_scope 403
 ├── LimitedError                  429 with Retry-After: key_rate_limited,
 │                                 key_concurrency_limited, auth_attempts_limited,
@@ -25,11 +26,11 @@ NormaError
 ├── StoreError                    the gallery's disk: nothing of the request was kept
 │   └── storage_full 507, storage_failed 503, gallery_corrupt 503
 ├── BusyError                     overloaded 503 with Retry-After: nothing was begun
+├── DeadlineError                 deadline_exceeded 504: queued or computed for too long
 ├── InferenceError                inference_failed 500, inference_invalid 500
 └── StartError                    the service cannot start; never reaches HTTP
 """
 
-import math
 from typing import ClassVar
 
 
@@ -170,72 +171,6 @@ class ManifestInvalidError(InputError):
     code = "manifest_invalid"
 
 
-class UnauthenticatedError(NormaError):
-    """No key, or one that is malformed, unknown, revoked or expired: the answer does not say which.
-
-    `reason` and `key_id` are for the log.
-    """
-
-    code = "unauthenticated"
-    status = 401
-
-    def __init__(self, message: str, reason: str, key_id: str | None = None) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.key_id = key_id
-
-    def headers(self) -> dict[str, str]:
-        """The challenge of RFC 6750, section 3."""
-        given = "" if self.reason == "none" else ', error="invalid_token"'
-        return {"www-authenticate": f'Bearer realm="norma"{given}'}
-
-
-class ScopeMissingError(NormaError):
-    """The key is good, but not for this; `details["scopes"]` are those that it lacks."""
-
-    code = "insufficient_scope"
-    status = 403
-
-    def headers(self) -> dict[str, str]:
-        """As RFC 6750, section 3.1, has it."""
-        return {"www-authenticate": 'Bearer realm="norma", error="insufficient_scope"'}
-
-
-class LimitedError(NormaError):
-    """Too often; the code says which limit. Nothing was begun."""
-
-    status = 429
-
-    def __init__(self, message: str, wait: float) -> None:
-        """`wait` is in seconds."""
-        super().__init__(message)
-        self.retry_after = max(1, math.ceil(wait))
-
-
-class KeyRateLimitedError(LimitedError):
-    """More requests a second than the key may send."""
-
-    code = "key_rate_limited"
-
-
-class KeyConcurrencyLimitedError(LimitedError):
-    """More requests at once than the key may have running."""
-
-    code = "key_concurrency_limited"
-
-
-class AuthAttemptsLimitedError(LimitedError):
-    """Too many bad keys from one address. A good key is not held up by others' bad ones."""
-
-    code = "auth_attempts_limited"
-
-
-class SubjectAttemptsLimitedError(LimitedError):
-    """Too many photos held against one subject: so many tries find a face that passes."""
-
-    code = "subject_attempts_limited"
-
-
 class StateError(NormaError):
     """The request is well formed, but what it needs is missing or does not fit."""
 
@@ -374,8 +309,16 @@ class BusyError(NormaError):
     retry_after = 1
 
 
+class DeadlineError(NormaError):
+    """The request's time was over in the queue or at work; a result that comes late is dropped."""
+
+    code = "deadline_exceeded"
+    status = 504
+    retry_after = 1
+
+
 class NotReadyError(NormaError):
-    """The service is starting or shutting down."""
+    """The service is starting or shutting down, or something in it has failed and is replaced."""
 
     code = "not_ready"
     status = 503

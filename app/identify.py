@@ -18,6 +18,7 @@ from app.gallery.enrolment import check_contract
 from app.gallery.search import SearchOptions
 from app.gallery.service import check_identify
 from app.gallery.types import Aggregate, SearchAnswer
+from app.inference.turn import Turn
 from app.operating import Asked, claim_threshold, search_threshold
 from app.service import Service
 
@@ -67,6 +68,7 @@ async def identify(
     query: Query,
     options: SearchOptions,
     asked: Asked,
+    turn: Turn,
 ) -> Identified:
     """Each face asked for with its candidates.
 
@@ -92,7 +94,7 @@ async def identify(
             service.metrics.searched(answer.top)
         return Identification(observed, answer)
 
-    observed = await _observe(service, photo, query.how, policy)
+    observed = await _observe(service, photo, query.how, policy, turn)
     return Identified(list(await asyncio.gather(*map(search, observed))), threshold, policy)
 
 
@@ -104,6 +106,7 @@ async def check_claim(
     query: Query,
     aggregate: Aggregate,
     asked: Asked,
+    turn: Turn,
 ) -> ClaimChecked:
     """1:1 against an enrolled subject; the gallery need not allow identification.
 
@@ -115,7 +118,7 @@ async def check_claim(
     policy = gallery.spec.policy.query.granted(query.policy, "query")
     threshold = claim_threshold(service, gallery, asked)
     await service.gallery.run(lambda g: g.subject(*place, subject))
-    [observed] = await _observe(service, photo, query.how, policy)
+    [observed] = await _observe(service, photo, query.how, policy, turn)
     score = _score(service, observed, threshold)
     embedding = observed.embedding
     likeness = await service.gallery.run(
@@ -139,10 +142,10 @@ def _score(service: Service, observed: Observation, threshold: VerifyThreshold) 
 
 
 async def _observe(
-    service: Service, photo: bytes, how: FaceSelect | None, policy: QualityPolicy
+    service: Service, photo: bytes, how: FaceSelect | None, policy: QualityPolicy, turn: Turn
 ) -> list[Observation]:
     if how is not None:
-        return [await service.observe(photo, how, policy, "query")]
+        return [await service.observe(photo, how, policy, "query", turn)]
     jobs = [partial(service.pipeline.observe_all, photo, "query")]
-    [observed] = await service.pool.run_all(jobs)
+    [observed] = await service.engine.run_all(jobs, turn)
     return observed

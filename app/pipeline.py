@@ -3,19 +3,25 @@
 from dataclasses import dataclass, field
 from time import perf_counter
 
+import numpy as np
+
 from app.domain import Face, FaceSelect, Image, Observation, Timings
 from app.errors import ImageUndecodableError
 from app.inference.embed import Recogniser
 from app.telemetry.meters import SILENT, Meters
 from app.vision.align import align
-from app.vision.decode import decode
-from app.vision.detect import Detector
+from app.vision.decode import DECODE_SIDE, decode
+from app.vision.detect import CANVAS_RATIOS, Detector
 from app.vision.limits import ImageLimits
 from app.vision.quality import QualityJudge, Stage
 from app.vision.select import select
 
 MOST_FACES = 50
 """Faces of one photo that are embedded: bounds the time that one request can take."""
+
+
+PROBE_SIDE = 320
+"""Of the picture that shows whether the networks work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,29 @@ class Pipeline:
     recogniser: Recogniser
     judge: QualityJudge
     meters: Meters = field(default=SILENT, repr=False)
+
+    @property
+    def well(self) -> bool:
+        """False while a network fails again and again."""
+        return self.detector.well and self.recogniser.well
+
+    def probe(self) -> None:
+        """Run both networks once on a grey picture. Raises InferenceFailedError."""
+        self._look_at_grey(PROBE_SIDE, PROBE_SIDE)
+
+    def warm_up(self) -> None:
+        """Run both networks at every shape that photos come in, so that no request pays for a
+        first run."""
+        for ratio in CANVAS_RATIOS:
+            shorter = int(DECODE_SIDE * ratio)
+            self._look_at_grey(DECODE_SIDE, shorter)
+            self._look_at_grey(shorter, DECODE_SIDE)
+
+    def _look_at_grey(self, height: int, width: int) -> None:
+        grey = np.full((height, width, 3), 128, dtype=np.uint8)
+        self.detector.detect([Image(grey, "png", width, height)])
+        size = self.recogniser.template.size
+        self.recogniser.embed([grey[:size, :size]])
 
     def detect(self, photo: bytes) -> Detection:
         """Decode and find faces. Raises the errors of `decode`."""

@@ -26,7 +26,8 @@ from app.errors import (
 )
 from app.gallery.room import GalleryRoom, open_room
 from app.inference import packages
-from app.inference.pool import WorkerPool
+from app.inference.engine import Engine, EngineOptions
+from app.inference.turn import Turn
 from app.pipeline import Detection, Pipeline
 from app.security.guard import Guard
 from app.security.start import open_guard
@@ -73,23 +74,23 @@ class Service:
     recogniser_package: Package
     pipeline: Pipeline
     calibration: Calibration | None
-    pool: WorkerPool
+    engine: Engine
     gallery: GalleryRoom
     metrics: Metrics
     guard: Guard
     stopping: Event = field(default_factory=Event, repr=False)
     """Set once the process has been asked to end."""
 
-    async def detect(self, photo: bytes) -> Detection:
+    async def detect(self, photo: bytes, turn: Turn) -> Detection:
         """All faces of a photo."""
-        return (await self.pool.run_all([partial(self.pipeline.detect, photo)]))[0]
+        return (await self.engine.run_all([partial(self.pipeline.detect, photo)], turn))[0]
 
     async def observe(
-        self, photo: bytes, how: FaceSelect, policy: QualityPolicy, stage: Stage
+        self, photo: bytes, how: FaceSelect, policy: QualityPolicy, stage: Stage, turn: Turn
     ) -> Observation:
         """The chosen face of a photo. Raises QualityRejectedError where the policy says so."""
         jobs = [partial(self.pipeline.observe, photo, how, stage)]
-        [observed] = await self.pool.run_all(jobs)
+        [observed] = await self.engine.run_all(jobs, turn)
         return admit({"image": observed}, policy)["image"]
 
     async def verify(
@@ -98,12 +99,13 @@ class Service:
         how: FaceSelect,
         policy: QualityPolicy,
         threshold: VerifyThreshold,
+        turn: Turn,
     ) -> Verification:
         """Whether two photos show the same person. Both are looked at in parallel."""
         start = perf_counter()
         named = {"image_a": photos[0], "image_b": photos[1]}
         jobs = [partial(_observe_named, self.pipeline, name, named[name], how) for name in named]
-        observed = await self.pool.run_all(jobs)
+        observed = await self.engine.run_all(jobs, turn)
         a, b = admit(dict(zip(named, observed, strict=True)), policy).values()
         scoring = self.calibration.scoring if self.calibration else None
         verdict = decision.decide(a, b, threshold, photos[0] == photos[1], scoring)
@@ -124,11 +126,11 @@ class Service:
         return decision.with_review(found, self.calibration, review_fmr)
 
     def check_ready(self) -> None:
-        """Raises NotReadyError once the service is to end, or the workers have stopped."""
+        """Raises NotReadyError once the service is to end, and where workers, networks or the
+        gallery's store have failed."""
         if self.stopping.is_set():
             raise NotReadyError("the service is shutting down")
-        if not self.pool.running:
-            raise NotReadyError("the workers have stopped")
+        self.engine.check_ready()
         self.gallery.check_ready()
 
     def models(self) -> tuple[list[InstalledModel], dict[str, str]]:
@@ -163,7 +165,7 @@ class Service:
 
     def close(self) -> None:
         """Let what runs end, and stop."""
-        self.pool.close()
+        self.engine.close()
         self.gallery.close()
         self.guard.close()
 
@@ -199,11 +201,12 @@ def build_service(settings: Settings) -> Service:
     pipeline, detector, recogniser = build_pipeline(settings, metrics)
     calibration = recogniser.calibration()
     _check_rates(settings, calibration)
+    pipeline.warm_up()
     # Before the workers, whose threads a failed start would leave.
     gallery = open_room(settings, metrics)
-    pool = WorkerPool(settings.workers or os.cpu_count() or 1, settings.queue, metrics)
+    engine = Engine(_engine_options(settings), pipeline, metrics)
     contract_id = pipeline.recogniser.contract_id
-    metrics.registry.register(Queues({"workers": pool.load, "gallery": gallery.load}))
+    metrics.registry.register(Queues({"workers": engine.load, "gallery": gallery.load}))
     metrics.registry.register(Galleries(partial(gallery.holdings, contract_id)))
     metrics.name(
         Build(
@@ -220,7 +223,7 @@ def build_service(settings: Settings) -> Service:
         recogniser_package=recogniser,
         pipeline=pipeline,
         calibration=calibration,
-        pool=pool,
+        engine=engine,
         gallery=gallery,
         metrics=metrics,
         guard=guard,
@@ -239,6 +242,16 @@ def _check_rates(settings: Settings, calibration: Calibration | None) -> None:
         decision.identify_at(calibration, settings.fpir, faces=1)
     except RateUnsupportedError as error:
         raise StartError(f"NORMA_FPIR: {error.message}") from error
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    return EngineOptions(
+        workers=settings.workers or os.cpu_count() or 1,
+        queue=settings.queue,
+        deadline=settings.deadline,
+        stall=settings.stall,
+        patience=settings.patience,
+    )
 
 
 def _observe_named(pipeline: Pipeline, name: str, photo: bytes, how: FaceSelect) -> Observation:

@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     """Threads that decode, detect, align and embed; 0 means one for each core."""
     queue: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Images that may wait for a worker; more are refused at once (503), never queued."""
+    deadline: Annotated[float, Field(gt=0)] = 20.0
+    """Seconds from a request's complete body within which its photos are looked at, else 504."""
+    stall: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds on one photo after which a worker counts as stuck and is replaced (503)."""
+    patience: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that nothing succeeds after a failure, until `/healthz` asks for a restart."""
 
     gallery_concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
     """Gallery requests served at once: what can share one commit, or one search."""

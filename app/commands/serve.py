@@ -95,6 +95,7 @@ def _announce(service: Service) -> None:
             manifest.licence.name,
             use,
         )
+    _log.info("%d workers, one photo each, no batching", service.engine.workers)
     if service.calibration is None:
         _log.warning("no calibration: verify needs threshold= until `norma calibrate`")
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host

@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from app.errors import NormaError, UnauthenticatedError
+from app.errors import NormaError
 from app.http import failures
 from app.security import peers
 from app.security.caller import Caller
+from app.security.errors import UnauthenticatedError
 from app.security.guard import Guard
 from app.security.peers import Network
 from app.security.scopes import Scope

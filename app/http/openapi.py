@@ -50,7 +50,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 CALLER_ERRORS = (401, 403, 429)
 """Of every route that needs a key."""
-PHOTO_ERRORS = (408, 413, 415, 422, 500, 503)
+PHOTO_ERRORS = (408, 413, 415, 422, 500, 503, 504)
 
 _MEANING = {
     400: "cursor_invalid.",
@@ -72,6 +72,7 @@ _MEANING = {
     500: "The network failed: inference_failed, inference_invalid.",
     503: "overloaded or not_ready; Retry-After says when to try again. storage_failed or "
     "gallery_corrupt: the gallery needs its operator.",
+    504: "deadline_exceeded: the service was too slow; nothing was kept.",
     507: "storage_full: nothing was kept.",
 }
 

@@ -1,1 +1,1 @@
-"""Networks at work: sessions, self-tests, the embedder and the pool of workers."""
+"""Networks at work: sessions, self-tests, the embedder, and the engine whose workers run them."""

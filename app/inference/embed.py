@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.domain import Embedding
 from app.errors import InferenceInvalidError
-from app.inference.session import Session
+from app.inference.session import Network
 from export.contract import AlignmentTemplate, norms
 from export.manifest import RecogniserManifest
 
@@ -28,6 +28,11 @@ class Recogniser(Protocol):
     @property
     def provider(self) -> str: ...
 
+    @property
+    def well(self) -> bool:
+        """False while its network fails again and again."""
+        ...
+
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
         """One embedding for each uint8 RGB crop of the template's size, in order."""
         ...
@@ -36,7 +41,7 @@ class Recogniser(Protocol):
 class OnnxRecogniser:
     """A recogniser from a model package."""
 
-    def __init__(self, session: Session, manifest: RecogniserManifest) -> None:
+    def __init__(self, session: Network, manifest: RecogniserManifest) -> None:
         self._session = session
         self._manifest = manifest
         self._preprocess = manifest.input.preprocessing()
@@ -57,6 +62,10 @@ class OnnxRecogniser:
     @property
     def provider(self) -> str:
         return self._session.provider
+
+    @property
+    def well(self) -> bool:
+        return self._session.well
 
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
         """One embedding for each uint8 RGB crop of the template's size, in order.

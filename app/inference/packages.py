@@ -1,6 +1,6 @@
 """Installed packages to running networks: found by name, verified, self-tested, then used."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.errors import NormaError, StartError
 from app.inference.embed import OnnxRecogniser
+from app.inference.renewal import RenewedSession
 from app.inference.session import Device, Session
 from app.vision.detect import OnnxDetector
 from export import golden, package
@@ -55,7 +56,7 @@ def open_recogniser(found: Package, device: Device) -> OnnxRecogniser:
     if not isinstance(manifest, RecogniserManifest):
         raise StartError(f"{found.path}: is a {manifest.kind}, a recogniser is needed")
     with _naming(found):
-        session = Session(found.read(MODEL), manifest.input.name, [manifest.output], device)
+        session = _session(found, manifest.input.name, [manifest.output], device)
         recogniser = OnnxRecogniser(session, manifest)
         inputs, expected_ND = _golden(found, golden.INPUTS, golden.FEATURES)
         _refuse(golden.feature_problem(expected_ND, recogniser.features(inputs)))
@@ -68,12 +69,17 @@ def open_detector(found: Package, device: Device) -> OnnxDetector:
     if not isinstance(manifest, DetectorManifest):
         raise StartError(f"{found.path}: is a {manifest.kind}, a detector is needed")
     with _naming(found):
-        session = Session(found.read(MODEL), manifest.input.name, manifest.outputs, device)
+        session = _session(found, manifest.input.name, manifest.outputs, device)
         names = [f"output_{n}" for n in range(len(manifest.outputs))]
         inputs, *expected = _golden(found, golden.INPUTS, *names)
         outputs = session.run(manifest.input.preprocessing()(inputs))
         _refuse(golden.output_problem(expected, outputs))
     return OnnxDetector(session, manifest)
+
+
+def _session(found: Package, inputs: str, outputs: Sequence[str], device: Device) -> RenewedSession:
+    """Opened anew, should it have to be, from the same verified file."""
+    return RenewedSession(lambda: Session(found.read(MODEL), inputs, outputs, device))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """One ONNX Runtime session for a network, shared by all workers."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -12,8 +12,33 @@ from app.errors import InferenceFailedError, StartError
 Device = Literal["cpu", "cuda"]
 
 
+class Network(Protocol):
+    """Anything that runs a network. Safe to call from many threads at once."""
+
+    @property
+    def batchable(self) -> bool:
+        """Whether it takes more than one image at a time."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of what runs it."""
+        ...
+
+    @property
+    def well(self) -> bool:
+        """False while it fails again and again."""
+        ...
+
+    def run(self, tensor_NCHW: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """The outputs in the order asked for. Raises InferenceFailedError."""
+        ...
+
+
 class Session:
     """Runs a network on float32 tensors. Safe to call from many threads at once."""
+
+    well = True
 
     def __init__(self, model: bytes, inputs: str, outputs: Sequence[str], device: Device) -> None:
         """Raises StartError where the model does not load or the device is not there."""

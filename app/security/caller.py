@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from app.errors import ScopeMissingError
+from app.security.errors import ScopeMissingError
 from app.security.scopes import ALL, Scope
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from app.errors import (
+from app.security.caller import LOCAL, Caller
+from app.security.errors import (
     AuthAttemptsLimitedError,
     KeyConcurrencyLimitedError,
     KeyRateLimitedError,
     SubjectAttemptsLimitedError,
     UnauthenticatedError,
 )
-from app.security.caller import LOCAL, Caller
 from app.security.keyring import KeyRing, refusal
 from app.security.keys import Key
 from app.security.limits import AtOnce, Clock, Pace, Rate

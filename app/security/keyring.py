@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from hmac import compare_digest
 from typing import Final
 
-from app.errors import NotReadyError, StartError, UnauthenticatedError
+from app.errors import NotReadyError, StartError
+from app.security.errors import UnauthenticatedError
 from app.security.keys import Key, KeyStore, read_all
 from app.security.limits import Clock
 from app.security.token import Token

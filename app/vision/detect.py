@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.domain import Box, Face, Image
 from app.errors import InferenceInvalidError
-from app.inference.session import Session
+from app.inference.session import Network
 from app.vision.candidates import Array, Candidates, Decoder, iou, join, suppress
 from app.vision.detectors import scrfd, yunet
 from export.manifest import DetectorManifest
@@ -51,6 +51,11 @@ class Detector(Protocol):
     @property
     def provider(self) -> str: ...
 
+    @property
+    def well(self) -> bool:
+        """False while its network fails again and again."""
+        ...
+
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Faces of each image, best score first, in pixels of the images as they were sent."""
         ...
@@ -59,7 +64,7 @@ class Detector(Protocol):
 class OnnxDetector:
     """A detector of one of the `FAMILIES` from a model package."""
 
-    def __init__(self, session: Session, manifest: DetectorManifest) -> None:
+    def __init__(self, session: Network, manifest: DetectorManifest) -> None:
         self._session = session
         self._manifest = manifest
         self._decode = FAMILIES[manifest.family]
@@ -68,6 +73,10 @@ class OnnxDetector:
     @property
     def provider(self) -> str:
         return self._session.provider
+
+    @property
+    def well(self) -> bool:
+        return self._session.well
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Faces of each image, best score first, in pixels of the images as they were sent.

@@ -20,6 +20,7 @@ from app.http.gallery.schemas import (
     ReceiptOut,
 )
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, named_photos_body
+from app.http.presence import present
 from app.http.request_id import RequestIdDep
 from app.http.routing import StrictRoute
 from app.security.scopes import Scope
@@ -56,7 +57,9 @@ async def enrol(
     photos = await named_photos(request, MAX_FACES_AT_ONCE)
     into = _into(owner, gallery, subject, options, idempotency_key)
     terms = PhotoTerms(options.face_select, options.quality, options.on_error == "skip")
-    done = await enrol_photos(service, into, terms, photos)
+    turn = service.engine.turn(owner)
+    async with present(request):
+        done = await enrol_photos(service, into, terms, photos, turn)
     return EnrolOut.of_photos(done, request.state.request_id)
 
 

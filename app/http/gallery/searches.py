@@ -20,6 +20,7 @@ from app.http.gallery.answers import (
 from app.http.gallery.deps import GalleryName, OwnerDep, SubjectId
 from app.http.gallery.schemas import ClaimOptions, IdentifyPhotoOptions, SearchIn, feature_of
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
+from app.http.presence import present
 from app.http.request_id import RequestIdDep
 from app.http.routes.faces import packages_out
 from app.http.routing import StrictRoute
@@ -57,9 +58,11 @@ async def identify(
     gallery; a rate that the calibration cannot support there is refused.
     """
     [photo] = await photos(request, ["image"])
-    found = await identify_photo(
-        service, (owner, gallery), photo, options.query(), options.search(), options.asked()
-    )
+    place, turn = (owner, gallery), service.engine.turn(owner)
+    async with present(request):
+        found = await identify_photo(
+            service, place, photo, options.query(), options.search(), options.asked(), turn
+        )
     return IdentifyOut(
         faces=[ProbeOut.found(one, found.threshold) for one in found.faces],
         threshold=IdentifyThresholdOut.of(found.threshold),
@@ -136,15 +139,18 @@ async def verify(
     """
     service.guard.claim(owner, gallery, subject)
     [photo] = await photos(request, ["image"])
-    checked = await check_claim(
-        service,
-        (owner, gallery),
-        subject,
-        photo,
-        PhotoQuery(options.face_select, options.quality),
-        options.aggregate,
-        options.asked(),
-    )
+    turn = service.engine.turn(owner)
+    async with present(request):
+        checked = await check_claim(
+            service,
+            (owner, gallery),
+            subject,
+            photo,
+            PhotoQuery(options.face_select, options.quality),
+            options.aggregate,
+            options.asked(),
+            turn,
+        )
     return ClaimOut(
         match=checked.verdict == "match",
         verdict=checked.verdict,

@@ -10,7 +10,9 @@ from app.http.access import needs
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
 from app.http.examples import DETECT, answer
+from app.http.gallery.deps import OwnerDep
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
+from app.http.presence import present
 from app.http.routing import StrictRoute
 from app.http.schemas import (
     DetectOut,
@@ -41,11 +43,12 @@ router = APIRouter(
     responses=answer(DETECT),
 )
 async def detect(
-    request: Request, service: ServiceDep, _: Annotated[Options, Query()]
+    request: Request, service: ServiceDep, owner: OwnerDep, _: Annotated[Options, Query()]
 ) -> DetectOut:
     """Every face of a photo with box, score and five landmarks. No face is an empty list."""
     [photo] = await photos(request, ["image"])
-    found = await service.detect(photo)
+    async with present(request):
+        found = await service.detect(photo, service.engine.turn(owner))
     return DetectOut(
         image=ImageOut.of(found.image),
         faces=[FaceOut.of(face) for face in found.faces],
@@ -65,11 +68,16 @@ async def detect(
     openapi_extra=photo_body(["image"]),
 )
 async def embed(
-    request: Request, service: ServiceDep, options: Annotated[EmbedOptions, Query()]
+    request: Request,
+    service: ServiceDep,
+    owner: OwnerDep,
+    options: Annotated[EmbedOptions, Query()],
 ) -> EmbedOut:
     """The raw feature of one face, with its norm and quality."""
     [photo] = await photos(request, ["image"])
-    observed = await service.observe(photo, options.face_select, options.quality, "query")
+    turn = service.engine.turn(owner)
+    async with present(request):
+        observed = await service.observe(photo, options.face_select, options.quality, "query", turn)
     return EmbedOut(
         **dict(SideOut.of(observed)),
         feature=_feature(observed, options.encoding),

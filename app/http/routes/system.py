@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app.http.access import needs
-from app.http.deps import ServiceDep
+from app.http.deps import ServiceDep, running_service
 from app.http.openapi import CALLER_ERRORS, errors
 from app.http.routing import StrictRoute
 from app.http.schemas import LicenceOut, ModelOut, ModelsOut, Out
@@ -26,9 +26,12 @@ class ReadyOut(Out):
     workers: int
 
 
-@router.get("/healthz", tags=["system"], summary="Is the process alive?")
-async def healthz() -> HealthOut:
-    """Answers as long as the event loop turns; touches nothing else."""
+@router.get("/healthz", tags=["system"], summary="Is the process alive?", responses=errors(503))
+async def healthz(request: Request) -> HealthOut:
+    """200 as long as the event loop turns, and no worker or network has failed for good: then only
+    a restart helps."""
+    if running := running_service(request):
+        running.engine.check_alive()
     return HealthOut()
 
 
@@ -39,7 +42,7 @@ async def readyz(service: ServiceDep) -> ReadyOut:
     return ReadyOut(
         detector=service.detector_package.name,
         recogniser=service.recogniser_package.name,
-        workers=service.pool.workers,
+        workers=service.engine.workers,
     )
 
 

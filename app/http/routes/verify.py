@@ -8,7 +8,9 @@ from app.http.access import needs
 from app.http.bodies import photos
 from app.http.deps import ServiceDep
 from app.http.examples import VERIFY, answer
+from app.http.gallery.deps import OwnerDep
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
+from app.http.presence import present
 from app.http.routes.faces import packages_out
 from app.http.routing import StrictRoute
 from app.http.schemas import SideOut, ThresholdOut, VerifyOptions, VerifyOut
@@ -32,7 +34,10 @@ IMAGES = ("image_a", "image_b")
     responses=answer(VERIFY),
 )
 async def verify(
-    request: Request, service: ServiceDep, options: Annotated[VerifyOptions, Query()]
+    request: Request,
+    service: ServiceDep,
+    owner: OwnerDep,
+    options: Annotated[VerifyOptions, Query()],
 ) -> VerifyOut:
     """Whether two photos show the same person, at a stated false match rate.
 
@@ -41,9 +46,11 @@ async def verify(
     """
     threshold = service.threshold(options.fmr, options.threshold, options.review_fmr)
     photo_a, photo_b = await photos(request, IMAGES)
-    answer = await service.verify(
-        (photo_a, photo_b), options.face_select, options.quality, threshold
-    )
+    turn = service.engine.turn(owner)
+    async with present(request):
+        answer = await service.verify(
+            (photo_a, photo_b), options.face_select, options.quality, threshold, turn
+        )
     return VerifyOut(
         match=answer.decision.match,
         verdict=answer.decision.verdict,

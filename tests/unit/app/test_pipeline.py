@@ -8,9 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from app.domain import Box, Embedding, Face, FaceSelect, Image
-from app.errors import FaceMultipleError, FaceNotFoundError, InferenceInvalidError
+from app.errors import (
+    FaceMultipleError,
+    FaceNotFoundError,
+    InferenceFailedError,
+    InferenceInvalidError,
+)
 from app.pipeline import Pipeline
 from app.vision.align import align
+from app.vision.detect import letterbox
 from app.vision.limits import ImageLimits
 from app.vision.quality import QualityJudge
 from export.contract import ARCFACE_112, AlignmentTemplate
@@ -32,11 +38,14 @@ class FakeDetector:
     """Finds the faces it was given, whatever the picture."""
 
     provider = "fake"
+    well = True
 
     def __init__(self, *faces: Face) -> None:
         self.faces = list(faces)
+        self.seen: set[tuple[int, ...]] = set()
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
+        self.seen |= {letterbox(image.pixels, 640)[0].shape[:2] for image in images}
         return [self.faces for _ in images]
 
 
@@ -45,6 +54,7 @@ class FakeRecogniser:
 
     contract_id = "c1-fake"
     provider = "fake"
+    well = True
     template: AlignmentTemplate = ARCFACE_112
 
     def __init__(self) -> None:
@@ -101,3 +111,23 @@ def test_b28_landmarks_that_no_face_has_are_our_error_and_nothing_is_embedded(va
     with pytest.raises(InferenceInvalidError):
         pipeline(broken, recogniser=recogniser).observe(PHOTO, FaceSelect.ONLY, "query")
     assert recogniser.crops == []
+
+
+def test_L10_every_canvas_is_run_before_the_first_request() -> None:
+    whole = pipeline(LARGE)
+    whole.warm_up()
+    sides = (320, 416, 480, 640)
+    assert isinstance(whole.detector, FakeDetector)
+    assert whole.detector.seen == {(640, side) for side in sides} | {(side, 640) for side in sides}
+    assert isinstance(whole.recogniser, FakeRecogniser)
+    assert whole.recogniser.crops[0].shape == (112, 112, 3)
+
+
+def test_F24_what_fails_in_a_network_fails_the_probe() -> None:
+    class Broken(FakeRecogniser):
+        def embed(self, crops: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
+            raise InferenceFailedError("broken")
+
+    pipeline(LARGE).probe()
+    with pytest.raises(InferenceFailedError):
+        pipeline(LARGE, recogniser=Broken()).probe()
