@@ -15,6 +15,7 @@ from app.http.gallery import galleries, searches, subjects
 from app.http.limits import BodyLimits, PlainPaths, RequestId
 from app.http.routes import faces, system, verify
 from app.service import Service
+from app.telemetry.lag import probing
 from app.telemetry.middleware import Measured
 
 _ABOUT = """Face verification that you train, calibrate and serve yourself.
@@ -37,7 +38,8 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = service
-        yield
+        async with probing(service.metrics.lag.observe):
+            yield
         app.state.service = None
         service.close()
 
@@ -63,5 +65,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.add_middleware(PlainPaths)
     app.add_middleware(Measured, metrics=service.metrics, stopping=service.stopping)
+    if service.tracing is not None:
+        app.add_middleware(service.tracing.wrapped)
     app.add_middleware(RequestId)
     return app

@@ -35,6 +35,7 @@ from app.settings import Settings
 from app.telemetry.gauges import Galleries, Queues
 from app.telemetry.meters import SILENT, Meters
 from app.telemetry.metrics import Build, Metrics
+from app.telemetry.tracing import Tracing, open_tracing
 from app.vision.limits import ImageLimits
 from app.vision.quality import QualityJudge, Stage
 from export import package
@@ -78,6 +79,7 @@ class Service:
     gallery: GalleryRoom
     metrics: Metrics
     guard: Guard
+    tracing: Tracing | None = None
     stopping: Event = field(default_factory=Event, repr=False)
     """Set once the process has been asked to end."""
 
@@ -168,6 +170,8 @@ class Service:
         self.engine.close()
         self.gallery.close()
         self.guard.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 def build_pipeline(
@@ -197,7 +201,8 @@ def build_pipeline(
 def build_service(settings: Settings) -> Service:
     """Load, verify, self-test and connect everything. Raises StartError."""
     guard = open_guard(settings)  # first: where nobody is kept out, nothing need be loaded
-    metrics = Metrics()
+    tracing = open_tracing(settings.traces, settings.traces_sample)
+    metrics = Metrics([] if tracing is None else [tracing.stage])
     pipeline, detector, recogniser = build_pipeline(settings, metrics)
     calibration = recogniser.calibration()
     _check_rates(settings, calibration)
@@ -226,6 +231,7 @@ def build_service(settings: Settings) -> Service:
         engine=engine,
         gallery=gallery,
         metrics=metrics,
+        tracing=tracing,
         guard=guard,
     )
 

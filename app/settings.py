@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     """What is logged: from "info" up a line for each request; health checks that succeed are
     "debug"."""
 
+    traces: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")] | None = None
+    """OTLP/HTTP collector that OpenTelemetry spans are sent to, as http://127.0.0.1:4318; needs the
+    `tracing` extra. Spans hold nothing of what a caller sent."""
+    traces_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of requests that are traced, where the caller's `traceparent` does not say."""
+
     drain: Annotated[float, Field(ge=0, le=3600)] = 0.0
     """Seconds from SIGTERM during which requests are still taken, while `/readyz` refuses and every
     answer closes its connection: what a load balancer needs to notice."""

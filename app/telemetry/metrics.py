@@ -67,6 +67,12 @@ class Metrics:
             ("code",),
             registry=registry,
         )
+        self.lag = Histogram(
+            "norma_event_loop_lag_seconds",
+            "How late the event loop came back to a timer.",
+            buckets=SECONDS,
+            registry=registry,
+        )
         self.stages = Histogram(
             "norma_stage_seconds",
             "Time of one stage of one photo or search.",

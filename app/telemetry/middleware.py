@@ -28,6 +28,7 @@ class Exchange:
     seconds: float
     request_id: str | None = None
     key_id: str | None = None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def tell(one: Exchange) -> None:
         "code": one.code,
         "request_id": one.request_id,
         "key_id": one.key_id,
+        "trace_id": one.trace_id,
     }
     _log.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": fields})
 
@@ -100,4 +102,5 @@ def exchange(scope: Scope, status: int, seconds: float) -> Exchange:
         seconds=seconds,
         request_id=state.get("request_id"),
         key_id=getattr(state.get("caller"), "key_id", None),
+        trace_id=state.get("trace_id"),
     )

@@ -122,6 +122,7 @@ def test_each_request_is_one_line_that_names_nobody(
         "status": 503,
         "code": "overloaded",
         "key_id": None,
+        "trace_id": None,
     }
     assert busy.levelname == "INFO"
     assert health.levelname == "DEBUG"
