@@ -11,8 +11,9 @@ NormaError
 │   ├── feature_invalid 422, cursor_invalid 400
 │   └── archive_invalid 422, entry_refused 422, manifest_invalid 422, of imports
 ├── UnauthenticatedError          unauthenticated 401: no key, or none that is good; this and the
-│                                 next two are in `app.security.errors`
+│                                 next three are in `app.security.errors`
 ├── ScopeMissingError             insufficient_scope 403
+├── OriginRefusedError            origin_refused 403: a web page, of a service without keys
 ├── LimitedError                  429 with Retry-After: key_rate_limited,
 │                                 key_concurrency_limited, auth_attempts_limited,
 │                                 subject_attempts_limited

@@ -56,7 +56,13 @@ def create_app(service: Service) -> FastAPI:
     failures.install(app)
     for routes in (verify, faces, galleries, subjects, enrolled, searches, system):
         app.include_router(routes.router)
-    app.add_middleware(Access, guard=service.guard, trusted=settings.trusted_proxies, docs=docs)
+    app.add_middleware(
+        Access,
+        guard=service.guard,
+        trusted=settings.trusted_proxies,
+        docs=docs,
+        local=not settings.insecure,
+    )
     app.add_middleware(
         BodyLimits,
         max_bytes=settings.max_body_bytes,

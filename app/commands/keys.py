@@ -13,7 +13,7 @@ from rich.console import Console
 from app.commands.common import out, settings
 from app.errors import InputError, StartError
 from app.gallery import names
-from app.security import scopes
+from app.security import scopes, uses
 from app.security.caller import LOCAL_OWNER
 from app.security.keys import Key, KeySpec, KeyStore
 from app.security.scopes import Scope
@@ -74,11 +74,13 @@ def create(
 def listing(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Every key that there has been, without its secret."""
     now = time.time()
-    found = _store().all()
+    store = _store()
+    used = uses.read(store.uses)
+    rows = [_row(key, now, used.get(key.id)) for key in store.all()]
     if as_json:
-        out.print(orjson.dumps([_row(key, now) for key in found]).decode(), markup=False)
+        out.print(orjson.dumps(rows).decode(), markup=False)
         return
-    for row in (_row(key, now) for key in found):
+    for row in rows:
         until = f"until {row['expires_at']}" if row["expires_at"] else "without end"
         out.print(f"{row['id']}  {row['state']:<8}{row['name']}", markup=False)
         out.print(f"    of {row['owner']}: {' '.join(row['scopes'])}", markup=False)
@@ -146,7 +148,7 @@ def _print_new(token: Token, spec: KeySpec) -> None:
     )
 
 
-def _row(key: Key, now: float) -> dict[str, Any]:
+def _row(key: Key, now: float, used_at: int | None) -> dict[str, Any]:
     spec = key.spec
     return {
         "id": key.id,
@@ -159,7 +161,7 @@ def _row(key: Key, now: float) -> dict[str, Any]:
         "created_at": _time(key.created_at),
         "expires_at": _time(spec.expires_at),
         "revoked_at": _time(key.revoked_at),
-        "used_at": _time(key.used_at),
+        "used_at": _time(used_at),
     }
 
 

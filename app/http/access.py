@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from app.errors import NormaError
-from app.http import failures
+from app.http import failures, origin
 from app.security import peers
-from app.security.caller import Caller
+from app.security.caller import LOCAL, Caller
 from app.security.errors import UnauthenticatedError
 from app.security.guard import Guard
 from app.security.peers import Network
@@ -39,6 +39,8 @@ class Access:
     guard: Guard
     trusted: Sequence[Network]
     docs: bool
+    local: bool
+    """Whether a service without keys is for this machine alone."""
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._is_open(scope["path"]):
@@ -62,10 +64,13 @@ class Access:
         if PREFIX.encode() in scope["query_string"]:
             log.warning("a key came in a request's query, where it is ignored and seen: revoke it")
         try:
-            return self.guard.enter(scope["headers"])
+            caller = self.guard.enter(scope["headers"])
         except UnauthenticatedError as error:
             self.guard.refuse(error, self._peer(scope))
             raise
+        if caller is LOCAL and self.local:
+            origin.check(scope["headers"])
+        return caller
 
     def _peer(self, scope: Connection) -> str:
         host, _ = scope.get("client") or ("", 0)

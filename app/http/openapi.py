@@ -55,7 +55,8 @@ PHOTO_ERRORS = (408, 413, 415, 422, 500, 503, 504)
 _MEANING = {
     400: "cursor_invalid.",
     401: "unauthenticated: no key, or none that is good.",
-    403: "insufficient_scope; of galleries: identify_disabled, policy_forbids.",
+    403: "insufficient_scope, or origin_refused without keys; of galleries: identify_disabled, "
+    "policy_forbids.",
     404: "There is no such thing, or it is another owner's: gallery_not_found, "
     "subject_not_found, enrolled_face_not_found.",
     408: "The body did not arrive in time.",

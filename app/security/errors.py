@@ -36,6 +36,13 @@ class ScopeMissingError(NormaError):
         return {"www-authenticate": 'Bearer realm="norma", error="insufficient_scope"'}
 
 
+class OriginRefusedError(NormaError):
+    """A web page of another host, where the service needs no keys."""
+
+    code = "origin_refused"
+    status = 403
+
+
 class LimitedError(NormaError):
     """Too often; the code says which limit. Nothing was begun."""
 

@@ -4,7 +4,6 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from hmac import compare_digest
 from typing import Final
 
@@ -13,12 +12,14 @@ from app.security.errors import UnauthenticatedError
 from app.security.keys import Key, KeyStore, read_all
 from app.security.limits import Clock
 from app.security.token import Token
+from app.security.uses import Uses
 
 log = logging.getLogger("norma.keys")
 
 REFRESH: Final = 0.25
-"""Seconds after which the disk is asked whether a key has changed: how late a revocation can be."""
-_HOUR: Final = 3600
+"""Seconds after which the disk is asked whether a key has changed: how late a revocation is."""
+STALE: Final = 1.0
+"""Seconds after which nobody is let in while the disk does not answer."""
 _NO_DIGEST: Final = bytes(32)
 
 
@@ -32,18 +33,18 @@ class KeyRing:
         self._store = store
         self._clock = clock
         self._now = now
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="keys")
+        self._uses = Uses(store.uses)
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._version = -1
         self._pepper = b""
         self._keys: dict[str, Key] = {}
-        self._used: dict[str, int] = {}
         self._checked = clock()
-        self._read()
+        with store.explained():
+            self._read()
 
     def close(self) -> None:
-        self._writer.shutdown()
+        self._uses.close()
         if self._connection is not None:
             self._connection.close()
 
@@ -76,7 +77,7 @@ class KeyRing:
         now = self._now()
         if (reason := key.refused_at(now)) is not None:
             raise refusal(reason, key.id)
-        self._note_use(key, now)
+        self._uses.note(key.id, now)
         return key
 
     def _match(self, token: Token) -> Key | None:
@@ -84,18 +85,6 @@ class KeyRing:
         digest = token.digest(self._pepper)
         same = compare_digest(digest, _NO_DIGEST if key is None else key.digest)
         return key if same else None
-
-    def _note_use(self, key: Key, now: float) -> None:
-        hour = int(now) // _HOUR * _HOUR
-        if self._used.get(key.id) != hour:
-            self._used[key.id] = hour
-            self._writer.submit(self._touch, key.id, hour)
-
-    def _touch(self, key_id: str, hour: int) -> None:
-        try:
-            self._store.touch(key_id, hour)
-        except (sqlite3.Error, OSError):
-            log.warning("the last use of key %s could not be noted", key_id)
 
     def _refresh(self, always: bool = False) -> None:
         """Raises NotReadyError where the disk does not answer: a key may have been revoked."""
@@ -105,6 +94,8 @@ class KeyRing:
         try:
             self._read()
         except (sqlite3.Error, OSError, StartError) as error:
+            if _is_busy(error) and now - self._checked < STALE:
+                return  # somebody is writing: the event loop does not wait long
             log.error("the keys cannot be read: %s", error)
             raise NotReadyError("the keys cannot be read") from error
         self._checked = now
@@ -127,8 +118,13 @@ class KeyRing:
         if self._connection is not None:
             self._connection.close()
         self._pepper = self._store.pepper()
-        self._connection = self._store.connect()
+        self._connection = self._store.connect(patience=0.1)
         self._version = -1
+
+
+def _is_busy(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def refusal(reason: str, key_id: str | None) -> UnauthenticatedError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.errors import StartError
 from app.security import pepper
 from app.security.scopes import Scope
 from app.security.token import Token
@@ -28,14 +29,10 @@ CREATE TABLE keys (
     concurrency INTEGER,
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
-    revoked_at INTEGER,
-    used_at INTEGER
+    revoked_at INTEGER
 ) STRICT
 """
-_COLUMNS = (
-    "id, digest, name, owner, scopes, rate, concurrency, created_at, expires_at, revoked_at,"
-    " used_at"
-)
+_COLUMNS = "id, digest, name, owner, scopes, rate, concurrency, created_at, expires_at, revoked_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +50,13 @@ class KeySpec:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as stored. Times are seconds since the epoch; `used_at` to the hour."""
+    """A key as stored. Times are seconds since the epoch."""
 
     id: str
     digest: bytes = field(repr=False)
     spec: KeySpec
     created_at: int
     revoked_at: int | None
-    used_at: int | None
 
     def refused_at(self, at: float) -> str | None:
         """Why it is no good at this time: "revoked", "expired", or None where it is good."""
@@ -77,6 +73,7 @@ class KeyStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.path = directory / "keys.db"
+        self.uses = directory / "uses.json"
         self._pepper = directory / "pepper"
 
     def exists(self) -> bool:
@@ -93,7 +90,7 @@ class KeyStore:
         token = Token.mint()
         with self._writing() as connection:
             connection.execute(
-                f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",  # noqa: S608
+                f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",  # noqa: S608
                 (
                     token.key_id,
                     token.digest(self.pepper()),
@@ -116,32 +113,41 @@ class KeyStore:
         """The key, ending at that time unless it ended before; None where there is none."""
         return self._change("expires_at = min(coalesce(expires_at, ?1), ?1)", key_id, at)
 
-    def touch(self, key_id: str, at: int) -> None:
-        """Notes that the key was used."""
-        self._change("used_at = ?1", key_id, at)
-
     def all(self) -> list[Key]:
         """Every key, those of old too, by the time of their making."""
         if not self.exists():
             return []
-        with closing(self.connect()) as connection:
+        with self.explained(), closing(self.connect()) as connection:
             return read_all(connection)
 
-    def connect(self) -> sqlite3.Connection:
-        """Raises StartError where other users can read the file."""
+    def connect(self, patience: float = 5) -> sqlite3.Connection:
+        """`patience` is how many seconds to wait for others' transactions. Raises StartError where
+        other users can read the file.
+
+        A rollback journal, not a write-ahead log: the file may be replaced by a backup, or lie on
+        a read-only mount, under a running service. EXTRA, or a power cut could undo a revocation.
+        """
         pepper.check_private(self.path)
         connection = sqlite3.connect(
-            self.path, timeout=5, isolation_level=None, check_same_thread=False
+            self.path, timeout=patience, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA synchronous=EXTRA")
         return connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction, durable at the end."""
-        with closing(self.connect()) as connection, connection:
+        with self.explained(), closing(self.connect()) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raises StartError for whatever SQLite finds wrong with the file."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StartError(f"{self.path} cannot be used: {error}") from error
 
     def _change(self, assignment: str, key_id: str, at: int) -> Key | None:
         if not self.exists():
@@ -161,7 +167,6 @@ class KeyStore:
         made = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         made.touch(mode=0o600)
         with closing(sqlite3.connect(made, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode=wal")
             connection.execute(_TABLE)
         with suppress(FileExistsError):
             os.link(made, self.path)  # with its table or not at all
@@ -175,8 +180,8 @@ def read_all(connection: sqlite3.Connection) -> list[Key]:
 
 
 def _key(row: tuple[Any, ...]) -> Key:
-    key_id, digest, name, owner, held, rate, concurrency, created, expires, revoked, used = row
+    key_id, digest, name, owner, held, rate, concurrency, created, expires, revoked = row
     known = {scope.value for scope in Scope}  # a newer release may have given others
     allowed = frozenset(Scope(name) for name in held.split(",") if name in known)
     spec = KeySpec(name, owner, allowed, expires, rate, concurrency)
-    return Key(key_id, digest, spec, created, revoked, used)
+    return Key(key_id, digest, spec, created, revoked)
