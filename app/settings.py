@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MiB = 1024 * 1024
@@ -81,6 +81,17 @@ class Settings(BaseSettings):
     gallery_max_bytes: Annotated[int, Field(ge=MiB)] | None = None
     """Size of the gallery's database beyond which nothing more is enrolled (507)."""
 
+    encryption: Literal["on", "off"] = "on"
+    """Whether galleries are encrypted on disk. A gallery that is not yet becomes so at the next
+    start; "off" refuses to open one that is."""
+    master_key_file: Path | None = None
+    """File of the master key, mode 600; `data_dir`/master.key where unset, made where missing.
+    Keep it on another disk than the galleries' backups."""
+    master_key: SecretStr | None = None
+    """The master key itself, 32 bytes in base64, instead of a file."""
+    master_key_command: str | None = None
+    """Command, run without a shell, that prints the master key: a KMS's client."""
+
     fmr: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     """False match rate of `verify` where the request names none."""
     fpir: Annotated[float, Field(gt=0, lt=1)] = 1e-2
@@ -152,6 +163,10 @@ class Settings(BaseSettings):
         return self.data_dir / "gallery"
 
     @property
+    def key_file(self) -> Path:
+        return self.master_key_file or self.data_dir / "master.key"
+
+    @property
     def access_dir(self) -> Path:
         """The keys of callers, and the secret that they are checked with."""
         return self.data_dir / "access"
@@ -188,6 +203,9 @@ class Settings(BaseSettings):
                 )
         if self.metrics_port is not None and self.metrics_port == self.port != 0:
             yield f"NORMA_METRICS_PORT={self.port} is the API's own port: give it another"
+        given = (self.master_key_file, self.master_key, self.master_key_command)
+        if sum(one is not None for one in given) > 1:
+            yield "give one of NORMA_MASTER_KEY, NORMA_MASTER_KEY_FILE, NORMA_MASTER_KEY_COMMAND"
         if any(network.prefixlen == 0 for network in self.trusted_proxies):
             yield "NORMA_TRUSTED_PROXIES must not be every address: name the proxy's"
 

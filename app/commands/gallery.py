@@ -8,7 +8,8 @@ import typer
 
 from app.commands.common import out, settings
 from app.errors import StartError
-from app.gallery import backup, erase_check
+from app.gallery import backup, erase_check, rotation
+from app.security.keysource import KeyFile, key_source
 
 gallery = typer.Typer(help="The galleries' files.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, show_default=False)]
@@ -44,3 +45,29 @@ def check_erasure(
     if holding:
         raise typer.Exit(1)
     out.print(f"no trace in {directory}", markup=False)
+
+
+@gallery.command("rotate-key")
+def rotate_key(
+    forget: Annotated[
+        bool,
+        typer.Option(help="Drop retired keys instead: backups from before cannot be read then."),
+    ] = False,
+) -> None:
+    """Give a stopped service's galleries a new master key. Fast: no template is touched.
+
+    The old key stays in the file, retired, for the backups that were made under it.
+    """
+    chosen = settings()
+    source = key_source(chosen)
+    if not isinstance(source, KeyFile):
+        raise StartError(
+            "the key is not in a file: let NORMA_MASTER_KEY or the command's output begin with "
+            "the new key, the old one in the second line, and restart the service"
+        )
+    if forget:
+        key = rotation.forget(chosen.gallery_dir, source)
+        out.print(f"{source.path} holds master key {key} alone", markup=False)
+        return
+    key, count = rotation.rotate(chosen.gallery_dir, source)
+    out.print(f"master key {key} wraps the keys of {count} galleries", markup=False)

@@ -13,12 +13,19 @@ from app.errors import (
     StorageFullError,
     StoreError,
 )
+from app.gallery.sealing import Seals
 
 MINIMUM_SQLITE = (3, 37, 0)
 """STRICT tables; older ones would take text where a number is due."""
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+class Connection(sqlite3.Connection):
+    """A connection, and what opens that which it reads sealed."""
+
+    seals: Seals
+
+
+def open_writer(path: Path) -> Connection:
     """The one connection that writes.
 
     WAL so that readers never wait; FULL so that a commit survives power loss (NORMAL may lose
@@ -27,7 +34,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """
     if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
         raise StartError(f"SQLite {sqlite3.sqlite_version} is too old, 3.37 or later is needed")
-    connection = _connect(path)
+    connection = _connect(path, Seals(None))
     connection.execute("PRAGMA page_size=8192")
     expected = {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
     for pragma, value in expected.items():
@@ -38,28 +45,36 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, seals: Seals) -> Connection:
     connection = sqlite3.connect(
-        path, timeout=10, isolation_level=None, check_same_thread=False, cached_statements=256
+        path,
+        timeout=10,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        factory=Connection,
     )
+    connection.seals = seals
     connection.execute("PRAGMA cache_size=-65536")
+    connection.execute("PRAGMA temp_store=MEMORY")  # no copies of rows in files of their own
     return connection
 
 
 class ReaderPool:
     """Read-only connections, as many as are used at once; each sees all that is committed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seals: Seals) -> None:
         self._path = path
-        self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
+        self._seals = seals
+        self._idle: LifoQueue[Connection] = LifoQueue()
 
     @contextmanager
-    def connection(self) -> Iterator[sqlite3.Connection]:
+    def connection(self) -> Iterator[Connection]:
         """A connection for one thread. Raises StoreError where the file cannot be read."""
         try:
             connection = self._idle.get_nowait()
         except Empty:
-            connection = _connect(self._path)
+            connection = _connect(self._path, self._seals)
             connection.execute("PRAGMA query_only=ON")
         try:
             yield connection

@@ -38,15 +38,16 @@ class Enrolment:
     once: bool = False
     alongside: Callable[[Transaction, Enrolled], None] | None = field(default=None, repr=False)
 
-    def digest(self, gallery: str) -> bytes:
+    def digest(self, gallery: Gallery) -> bytes:
         """Equal for equal requests."""
         spec = None if self.create is None else asdict(self.create)
-        head = json.dumps([gallery, self.key, self.contract_id, spec], sort_keys=True)
+        head = json.dumps([gallery.name, self.key, self.contract_id, spec], sort_keys=True)
         digest = hashlib.sha256(head.encode())
         for face in self.faces:
             digest.update(face.feature.tobytes())
             digest.update(face.source or b"")
-        return digest.digest()
+        plain = digest.digest()
+        return plain if gallery.seal is None else gallery.seal.blind(plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Enroller:
         connection, owner = transaction.connection, gallery.owner
         key = enrolment.idempotency_key
         if key is not None:
-            digest = enrolment.digest(gallery.name)
+            digest = enrolment.digest(gallery)
             before = idempotency.recall(connection, owner, key, digest)
             if before is not None:
                 return _again(transaction, gallery, enrolment.key, before), True

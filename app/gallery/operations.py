@@ -3,7 +3,6 @@
 All take the owner first; another owner's objects are not found.
 """
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.errors import ConsentMissingError, PreconditionFailedError
 from app.gallery import tombstones
+from app.gallery.database import Connection
 from app.gallery.rows import faces, galleries, reports, subjects
 from app.gallery.rows.common import now
 from app.gallery.rows.faces import PackedFace
@@ -64,9 +64,7 @@ def change_gallery(
     return galleries.update(transaction.connection, gallery, change(gallery))
 
 
-def _at_version(
-    connection: sqlite3.Connection, owner: str, name: str, version: int | None
-) -> Gallery:
+def _at_version(connection: Connection, owner: str, name: str, version: int | None) -> Gallery:
     gallery = galleries.get(connection, owner, name)
     _expect(f"gallery {name!r}", gallery.version, version)
     return gallery

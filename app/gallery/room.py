@@ -21,6 +21,7 @@ from app.errors import (
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.gallery.types import Holdings
+from app.security.keysource import key_source
 from app.settings import Settings
 from app.telemetry.meters import SILENT, Load, Meters
 
@@ -140,6 +141,7 @@ def open_room(settings: Settings, meters: Meters = SILENT) -> GalleryRoom:
         feature_type=settings.gallery_feature_type,
         max_bytes=settings.gallery_max_bytes,
         load_threads=cores,
+        keys=key_source(settings),
     )
 
     def opening() -> GalleryService:

@@ -153,11 +153,19 @@ ALTER TABLE galleries ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE galleries ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';
 """
 
+_SEALING = """
+-- Wrapped by the master key; null where nothing is encrypted.
+ALTER TABLE galleries ADD COLUMN data_key BLOB;
+-- Name, metadata, tags and consent, where encrypted; their own columns are empty then.
+ALTER TABLE subjects ADD COLUMN sealed BLOB;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", _FIRST),
     ("identify", _IDENTIFY),
     ("jobs", _JOBS),
     ("policy", _POLICY),
+    ("sealing", _SEALING),
 )
 
 

@@ -47,7 +47,9 @@ class Snapshot:
             "contract_id": gallery.spec.contract_id,
             "dim": gallery.spec.dim,
             "feature_type": feature_type,
+            "sealed": gallery.seal is not None,
         }
+        self._seal = gallery.seal
         self._dim = gallery.spec.dim
         self._feature_type = feature_type
         self._points = points
@@ -74,7 +76,7 @@ class Snapshot:
         return parts
 
     def _read(self, entry: SegmentFile) -> Part:
-        return read_segment(self._directory, entry, self._dim, self._feature_type)
+        return read_segment(self._directory, entry, self._dim, self._feature_type, self._seal)
 
     def save(self, view: View) -> None:
         """Brings the files up to the view: sealed segments without their dead."""
@@ -107,7 +109,7 @@ class Snapshot:
             if written.segment is part.segment and written.file.dead == part.dead:
                 return written
         name = f"{secrets.token_hex(8)}.segment"
-        file = write_segment(self._directory, name, part)
+        file = write_segment(self._directory, name, part, self._seal)
         return None if file is None else _Written(part.segment, file)
 
     def _sweep(self) -> None:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,7 @@ from app.errors import GalleryCorruptError, StartError
 from app.gallery import operations, purge, tombstones
 from app.gallery.checkpoints import Checkpoints
 from app.gallery.coder import Coder
-from app.gallery.database import ReaderPool, open_writer, store_error
+from app.gallery.database import Connection, ReaderPool, store_error
 from app.gallery.failpoints import Failpoints
 from app.gallery.index.projection import Projection
 from app.gallery.index.segment import FULL
@@ -35,9 +35,10 @@ from app.gallery.lock import DirectoryLock
 from app.gallery.operations import DOOMED
 from app.gallery.projections import Projections
 from app.gallery.rows import galleries
-from app.gallery.schema import MIGRATIONS, migrate
 from app.gallery.types import FeatureType, Gallery
+from app.gallery.unlock import unlocked
 from app.gallery.writer import Transaction, Writer
+from app.security.keysource import KeySource, NoKey
 
 T = TypeVar("T")
 RESERVE_BYTES = 8 * 1024 * 1024
@@ -56,6 +57,8 @@ class StoreOptions:
     """Faces in one file of the snapshot."""
     check_first_bytes: int = 64 * 1024 * 1024
     """Up to this size every page is checked before serving, beyond it meanwhile."""
+    keys: KeySource = field(default_factory=NoKey)
+    """Where the master key comes from; without one nothing is encrypted."""
 
 
 class GalleryStore:
@@ -76,11 +79,10 @@ class GalleryStore:
 
     def _open(self) -> None:
         path = self.directory / "gallery.db"
-        connection = _prepare(path, self.options)
-        self._checkpoints = Checkpoints(connection, path)
+        connection, self._checkpoints = _prepare(path, self.options, self._failpoints)
         self.epoch = _meta(connection, "epoch", secrets.token_hex(16))
         _agree(_meta(connection, "feature_type", self.options.feature_type), self.options)
-        self._readers = ReaderPool(path)
+        self._readers = ReaderPool(path, connection.seals)
         self._log = tombstones.TombstoneLog(self.directory / "erasures.log")
         self.projections = Projections(self.options.feature_type, self.options.segment_rows)
         self._refill_reserve()
@@ -113,7 +115,7 @@ class GalleryStore:
         self._checking.start()
         self._connection = connection
 
-    def read(self) -> AbstractContextManager[sqlite3.Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """A read connection. Raises GalleryCorruptError once damage has been met."""
         if isinstance(self.writer.failure, GalleryCorruptError):
             raise self.writer.failure
@@ -203,11 +205,12 @@ def _claim(directory: Path) -> DirectoryLock:
         raise StartError(f"the gallery's directory {directory} cannot be used: {error}") from error
 
 
-def _prepare(path: Path, options: StoreOptions) -> sqlite3.Connection:
-    """The writing connection, migrated and checked."""
+def _prepare(
+    path: Path, options: StoreOptions, failpoints: Failpoints
+) -> tuple[Connection, Checkpoints]:
+    """The writing connection, migrated, unlocked and checked."""
     try:
-        connection = open_writer(path)
-        migrate(connection, MIGRATIONS)
+        connection, checkpoints = unlocked(path, options.keys, failpoints)
         if options.max_bytes is not None:
             page = connection.execute("PRAGMA page_size").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count={options.max_bytes // page}")
@@ -218,7 +221,7 @@ def _prepare(path: Path, options: StoreOptions) -> sqlite3.Connection:
         if isinstance(meaning, GalleryCorruptError):
             raise meaning from error
         raise StartError(f"the gallery database {path} cannot be opened: {error}") from error
-    return connection
+    return connection, checkpoints
 
 
 def _check(connection: sqlite3.Connection) -> None:

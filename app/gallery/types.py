@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.domain import Box
 from app.gallery.policy import Policy
+from app.gallery.sealing import Seal
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 FeatureType = Literal["float16", "float32"]
@@ -63,6 +64,8 @@ class Gallery:
     faces: int
     id_sum: int
     """Sum of the face ids modulo 2⁶²: with the count, what an index is checked against."""
+    seal: Seal | None = field(default=None, repr=False, compare=False)
+    """What its rows and files are sealed with; None where the database is not encrypted."""
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from app.errors import NotReadyError, StorageFullError, StoreError
 from app.gallery.checkpoints import Checkpoints
-from app.gallery.database import store_error
+from app.gallery.database import Connection, store_error
 from app.gallery.failpoints import Failpoints
 
 MAX_BATCH = 256
@@ -48,7 +48,7 @@ class Change:
 class Transaction:
     """What an operation gets: the connection, and where to report changes of faces."""
 
-    connection: sqlite3.Connection
+    connection: Connection
     changes: list[Change] = field(default_factory=list)
 
 
@@ -65,7 +65,7 @@ class Writer:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         apply: Callable[[Sequence[Change]], None],
         failpoints: Failpoints,
         make_room: Callable[[], bool],

@@ -9,6 +9,7 @@ from typing import cast
 from app.domain import Box
 from app.errors import EnrolledFaceNotFoundError, LimitReachedError
 from app.gallery.rows.common import new_uid, now
+from app.gallery.sealing import Seal
 from app.gallery.types import Gallery, NewFace, StoredFace, Subject
 
 _COLUMNS = "id, uid, subject_id, norm, quality, box, source, created_at"
@@ -60,9 +61,9 @@ def _insert(
             one.norm,
             face.quality,
             None if face.box is None else json.dumps(astuple(face.box)),
-            face.source,
+            sealed_photo(gallery.seal, uid, face.source),
             at if face.created_at is None else face.created_at,
-            one.feature,
+            sealed_feature(gallery.seal, subject.uid, uid, one.feature),
         ),
     )
     return StoredFace(
@@ -85,7 +86,7 @@ def of_subject(
         f"SELECT {_COLUMNS} FROM faces WHERE owner = ? AND subject_id = ? ORDER BY id",  # noqa: S608
         (gallery.owner, subject.id),
     )
-    return [_face(row) for row in rows]
+    return [_face(gallery, row) for row in rows]
 
 
 def ids_of_subjects(
@@ -114,7 +115,7 @@ def find(connection: sqlite3.Connection, gallery: Gallery, uid: str) -> StoredFa
         f"SELECT {_COLUMNS} FROM faces WHERE owner = ? AND gallery_id = ? AND uid = ?",  # noqa: S608
         (gallery.owner, gallery.id, uid),
     ).fetchone()
-    return None if row is None else _face(row)
+    return None if row is None else _face(gallery, row)
 
 
 def place(connection: sqlite3.Connection, uid: str) -> tuple[str, str, str] | None:
@@ -139,28 +140,28 @@ def by_ids(
             (gallery.owner, gallery.id, id_),
         ).fetchone()
         if row is not None:
-            found[id_] = _face(row)
+            found[id_] = _face(gallery, row)
     return found
 
 
 def features(connection: sqlite3.Connection, gallery: Gallery, subject_id: int) -> list[bytes]:
     """The stored features of a subject, oldest first."""
     rows = connection.execute(
-        "SELECT feature FROM faces WHERE owner = ? AND gallery_id = ? AND subject_id = ?"
-        " ORDER BY id",
+        "SELECT f.uid, s.uid, f.feature FROM faces f JOIN subjects s ON s.id = f.subject_id"
+        " WHERE f.owner = ? AND f.gallery_id = ? AND f.subject_id = ? ORDER BY f.id",
         (gallery.owner, gallery.id, subject_id),
     )
-    return [row[0] for row in rows]
+    return [_feature(gallery, *row) for row in rows]
 
 
 def feature(connection: sqlite3.Connection, gallery: Gallery, face: StoredFace) -> bytes:
     """The stored feature of one face."""
-    return cast(
-        bytes,
-        connection.execute(
-            "SELECT feature FROM faces WHERE owner = ? AND id = ?", (gallery.owner, face.id)
-        ).fetchone()[0],
-    )
+    row = connection.execute(
+        "SELECT f.uid, s.uid, f.feature FROM faces f JOIN subjects s ON s.id = f.subject_id"
+        " WHERE f.owner = ? AND f.id = ?",
+        (gallery.owner, face.id),
+    ).fetchone()
+    return _feature(gallery, *row)
 
 
 def read_after(
@@ -168,25 +169,24 @@ def read_after(
 ) -> Iterator[list[tuple[int, int, bytes]]]:
     """(face id, subject id, feature) of the whole gallery in order of id, some thousand a time."""
     cursor = connection.execute(
-        "SELECT id, subject_id, feature FROM faces INDEXED BY faces_by_gallery"
-        " WHERE owner = ? AND gallery_id = ? AND id > ? ORDER BY id",
+        "SELECT f.id, f.subject_id, f.uid, s.uid, f.feature"
+        " FROM faces f INDEXED BY faces_by_gallery JOIN subjects s ON s.id = f.subject_id"
+        " WHERE f.owner = ? AND f.gallery_id = ? AND f.id > ? ORDER BY f.id",
         (gallery.owner, gallery.id, after),
     )
     while rows := cursor.fetchmany(READ_ROWS):
-        yield rows
+        yield [(id_, subject_id, _feature(gallery, *rest)) for id_, subject_id, *rest in rows]
 
 
 def has_source(
     connection: sqlite3.Connection, gallery: Gallery, subject: Subject, source: bytes
 ) -> bool:
     """Whether the subject has a face from this very photo."""
-    return (
-        connection.execute(
-            "SELECT 1 FROM faces WHERE owner = ? AND subject_id = ? AND source = ? LIMIT 1",
-            (gallery.owner, subject.id, source),
-        ).fetchone()
-        is not None
+    rows = connection.execute(
+        "SELECT uid, source FROM faces WHERE owner = ? AND subject_id = ? AND source IS NOT NULL",
+        (gallery.owner, subject.id),
     )
+    return any(_photo(gallery, uid, stored) == source for uid, stored in rows)
 
 
 def delete(connection: sqlite3.Connection, gallery: Gallery, ids: Sequence[int]) -> None:
@@ -205,8 +205,29 @@ def delete_unnoted(connection: sqlite3.Connection, gallery: Gallery, ids: Sequen
     )
 
 
-def _face(row: tuple[object, ...]) -> StoredFace:
-    id_, uid, subject_id, norm, quality, box, source, created_at = row
+def sealed_feature(seal: Seal | None, subject_uid: str, uid: str, feature: bytes) -> bytes:
+    """A feature as it is stored: bound to its subject and face."""
+    return feature if seal is None else seal.close(feature, "face", subject_uid, uid)
+
+
+def sealed_photo(seal: Seal | None, uid: str, source: bytes | None) -> bytes | None:
+    """A photo's hash as it is stored: who has the photo cannot look for it."""
+    return source if seal is None or source is None else seal.close(source, "photo", uid)
+
+
+def _feature(gallery: Gallery, uid: str, subject_uid: str, stored: bytes) -> bytes:
+    if gallery.seal is None:
+        return stored
+    return gallery.seal.open(stored, "face", subject_uid, uid)
+
+
+def _photo(gallery: Gallery, uid: str, stored: bytes) -> bytes:
+    return stored if gallery.seal is None else gallery.seal.open(stored, "photo", uid)
+
+
+def _face(gallery: Gallery, row: tuple[object, ...]) -> StoredFace:
+    id_, uid, subject_id, norm, quality, box, stored, created_at = row
+    source = None if stored is None else _photo(gallery, cast(str, uid), cast(bytes, stored))
     return StoredFace(
         id=cast(int, id_),
         uid=cast(str, uid),
@@ -214,6 +235,6 @@ def _face(row: tuple[object, ...]) -> StoredFace:
         norm=cast(float, norm),
         quality=cast(float | None, quality),
         box=None if box is None else Box(*json.loads(cast(str, box))),
-        source=cast(bytes | None, source),
+        source=source,
         created_at=cast(int, created_at),
     )

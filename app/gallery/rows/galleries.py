@@ -7,6 +7,7 @@ from typing import cast
 
 from app.domain import QualityPolicy
 from app.errors import GalleryExistsError, GalleryNotFoundError
+from app.gallery.database import Connection
 from app.gallery.policy import Policy, QualityRule
 from app.gallery.rows.common import from_json, new_uid, now, to_json
 from app.gallery.types import ConflictPolicy, Gallery, GallerySpec, Holdings, Json, Limits
@@ -16,25 +17,28 @@ ID_SUM_MODULUS = 2**62
 _COLUMNS = (
     "id, uid, owner, name, contract_id, dim, conflict, metadata, max_subjects, max_faces,"
     " max_faces_per_subject, created_at, identify, version, revision, subjects, faces,"
-    " id_sum, policy"
+    " id_sum, policy, data_key"
 )
 
 
-def create(connection: sqlite3.Connection, owner: str, spec: GallerySpec) -> Gallery:
+def create(connection: Connection, owner: str, spec: GallerySpec) -> Gallery:
     """Raises GalleryExistsError where the owner has one of this name."""
+    uid = new_uid()
+    data_key = connection.seals.new_key(owner, uid, spec.contract_id)
     try:
         connection.execute(
             "INSERT INTO galleries (owner, name, uid, contract_id, dim, conflict, metadata,"
-            " max_subjects, max_faces, max_faces_per_subject, identify, policy, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (owner, spec.name, new_uid(), spec.contract_id, spec.dim, *_terms(spec), now()),
+            " max_subjects, max_faces, max_faces_per_subject, identify, policy, created_at,"
+            " data_key)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (owner, spec.name, uid, spec.contract_id, spec.dim, *_terms(spec), now(), data_key),
         )
     except sqlite3.IntegrityError:
         raise GalleryExistsError(f"there is a gallery {spec.name!r} already") from None
     return get(connection, owner, spec.name)
 
 
-def get(connection: sqlite3.Connection, owner: str, name: str) -> Gallery:
+def get(connection: Connection, owner: str, name: str) -> Gallery:
     """Raises GalleryNotFoundError, for another owner's gallery too."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM galleries WHERE owner = ? AND name = ?",  # noqa: S608
@@ -42,17 +46,17 @@ def get(connection: sqlite3.Connection, owner: str, name: str) -> Gallery:
     ).fetchone()
     if row is None:
         raise GalleryNotFoundError(f"there is no gallery {name!r}")
-    return _gallery(row)
+    return _gallery(connection, row)
 
 
-def page(connection: sqlite3.Connection, owner: str, after: str, limit: int) -> list[Gallery]:
+def page(connection: Connection, owner: str, after: str, limit: int) -> list[Gallery]:
     """The owner's galleries by name, those after `after`."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM galleries WHERE owner = ? AND name > ?"  # noqa: S608
         " ORDER BY name LIMIT ?",
         (owner, after, limit),
     )
-    return [_gallery(row) for row in rows]
+    return [_gallery(connection, row) for row in rows]
 
 
 def holdings(connection: sqlite3.Connection, contract_id: str) -> dict[str, Holdings]:
@@ -64,7 +68,7 @@ def holdings(connection: sqlite3.Connection, contract_id: str) -> dict[str, Hold
     return {"current" if same else "other": Holdings(*counts) for same, *counts in rows}
 
 
-def update(connection: sqlite3.Connection, gallery: Gallery, spec: GallerySpec) -> Gallery:
+def update(connection: Connection, gallery: Gallery, spec: GallerySpec) -> Gallery:
     """The same gallery under other terms; its name and contract stay."""
     row = connection.execute(
         "UPDATE galleries SET conflict = ?, metadata = ?, max_subjects = ?, max_faces = ?,"  # noqa: S608
@@ -72,15 +76,15 @@ def update(connection: sqlite3.Connection, gallery: Gallery, spec: GallerySpec) 
         f" WHERE owner = ? AND id = ? RETURNING {_COLUMNS}",
         (*_terms(spec), gallery.owner, gallery.id),
     ).fetchone()
-    return _gallery(row)
+    return _gallery(connection, row)
 
 
-def all_owners(connection: sqlite3.Connection) -> list[Gallery]:
+def all_owners(connection: Connection) -> list[Gallery]:
     """Every owner's galleries: for the service itself, at start."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM galleries ORDER BY owner, name"  # noqa: S608
     )
-    return [_gallery(row) for row in rows]
+    return [_gallery(connection, row) for row in rows]
 
 
 def count(
@@ -123,13 +127,13 @@ def rename(connection: sqlite3.Connection, gallery: Gallery, name: str) -> None:
     )
 
 
-def by_uid(connection: sqlite3.Connection, uid: str) -> Gallery | None:
+def by_uid(connection: Connection, uid: str) -> Gallery | None:
     """Any owner's gallery: for the service itself, which erases what a tombstone names."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM galleries WHERE uid = ?",  # noqa: S608
         (uid,),
     ).fetchone()
-    return None if row is None else _gallery(row)
+    return None if row is None else _gallery(connection, row)
 
 
 def delete(connection: sqlite3.Connection, gallery: Gallery) -> None:
@@ -158,8 +162,8 @@ def _policy(kept: Mapping[str, Json]) -> Policy:
     return Policy(**fields)  # type: ignore[arg-type]
 
 
-def _gallery(row: tuple[object, ...]) -> Gallery:
-    (id_, uid, owner, name, contract_id, dim, conflict, metadata, *rest, policy) = row
+def _gallery(connection: Connection, row: tuple[object, ...]) -> Gallery:
+    (id_, uid, owner, name, contract_id, dim, conflict, metadata, *rest, policy, data_key) = row
     max_subjects, max_faces, max_per_subject, created, identify, *counted = cast(list[int], rest)
     version, revision, subjects, faces, id_sum = counted
     spec = GallerySpec(
@@ -183,4 +187,7 @@ def _gallery(row: tuple[object, ...]) -> Gallery:
         subjects=subjects,
         faces=faces,
         id_sum=id_sum,
+        seal=connection.seals.of(
+            cast(str, owner), cast(str, uid), spec.contract_id, cast(bytes | None, data_key)
+        ),
     )

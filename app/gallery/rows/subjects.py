@@ -1,5 +1,6 @@
 """Subjects: upserted, listed, filtered, erased."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from typing import cast
@@ -7,11 +8,12 @@ from typing import cast
 from app.errors import LimitReachedError, SubjectNotFoundError
 from app.gallery.rows import galleries
 from app.gallery.rows.common import from_json, new_uid, now, to_json
+from app.gallery.sealing import Seal
 from app.gallery.types import Filter, Gallery, Json, Subject, SubjectSpec
 
 _COLUMNS = (
     "id, uid, key, name, metadata, tags, consent_ref, expires_at, faces, version, created_at,"
-    " updated_at"
+    " updated_at, sealed"
 )
 
 
@@ -28,7 +30,7 @@ def find(connection: sqlite3.Connection, gallery: Gallery, key: str) -> Subject 
         f"SELECT {_COLUMNS} FROM subjects WHERE owner = ? AND gallery_id = ? AND key = ?",  # noqa: S608
         (gallery.owner, gallery.id, key),
     ).fetchone()
-    return None if row is None else _subject(row)
+    return None if row is None else _subject(gallery, row)
 
 
 def by_ids(
@@ -42,7 +44,7 @@ def by_ids(
             (gallery.owner, gallery.id, id_),
         ).fetchone()
         if row is not None:
-            found[id_] = _subject(row)
+            found[id_] = _subject(gallery, row)
     return found
 
 
@@ -53,7 +55,7 @@ def page(connection: sqlite3.Connection, gallery: Gallery, after: str, limit: in
         " ORDER BY key LIMIT ?",
         (gallery.owner, gallery.id, after, limit),
     )
-    return [_subject(row) for row in rows]
+    return [_subject(gallery, row) for row in rows]
 
 
 def insert(
@@ -67,13 +69,14 @@ def insert(
             value=gallery.spec.limits.subjects,
         )
     at = now()
+    uid = new_uid()
     row = connection.execute(
         "INSERT INTO subjects (owner, gallery_id, key, uid, name, metadata, tags, consent_ref,"  # noqa: S608
-        " expires_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " sealed, expires_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         f" RETURNING {_COLUMNS}",
-        (gallery.owner, gallery.id, key, new_uid(), *_values(spec), at, at),
+        (gallery.owner, gallery.id, key, uid, *_values(gallery, uid, key, spec), at, at),
     ).fetchone()
-    subject = _subject(row)
+    subject = _subject(gallery, row)
     _index_terms(connection, gallery, subject)
     galleries.count(connection, gallery, subjects=1, faces=0, id_sum=0)
     return subject
@@ -84,15 +87,20 @@ def update(
 ) -> Subject:
     """The same subject with everything that a caller says about it replaced."""
     row = connection.execute(
-        "UPDATE subjects SET name = ?, metadata = ?, tags = ?, consent_ref = ?, expires_at = ?,"  # noqa: S608
-        " version = version + 1, updated_at = ? WHERE owner = ? AND id = ?"
+        "UPDATE subjects SET name = ?, metadata = ?, tags = ?, consent_ref = ?, sealed = ?,"  # noqa: S608
+        " expires_at = ?, version = version + 1, updated_at = ? WHERE owner = ? AND id = ?"
         f" RETURNING {_COLUMNS}",
-        (*_values(spec), now(), gallery.owner, subject.id),
+        (
+            *_values(gallery, subject.uid, subject.key, spec),
+            now(),
+            gallery.owner,
+            subject.id,
+        ),
     ).fetchone()
     connection.execute(
         "DELETE FROM terms WHERE owner = ? AND subject_id = ?", (gallery.owner, subject.id)
     )
-    updated = _subject(row)
+    updated = _subject(gallery, row)
     _index_terms(connection, gallery, updated)
     galleries.count(connection, gallery, subjects=0, faces=0, id_sum=0)
     return updated
@@ -119,7 +127,7 @@ def delete(connection: sqlite3.Connection, gallery: Gallery, subject: Subject) -
 
 def matching(connection: sqlite3.Connection, gallery: Gallery, wanted: Filter) -> list[int]:
     """Ids of the subjects that carry every term of the filter, ascending."""
-    terms = _terms(wanted.tags, dict(wanted.metadata))
+    terms = _terms(gallery, wanted.tags, dict(wanted.metadata))
     each = "SELECT subject_id FROM terms WHERE owner = ? AND gallery_id = ? AND term = ?"
     rows = connection.execute(
         " INTERSECT ".join([each] * len(terms)) + " ORDER BY 1",
@@ -153,35 +161,54 @@ def _index_terms(connection: sqlite3.Connection, gallery: Gallery, subject: Subj
         "INSERT OR IGNORE INTO terms (owner, gallery_id, term, subject_id) VALUES (?, ?, ?, ?)",
         [
             (gallery.owner, gallery.id, term, subject.id)
-            for term in _terms(subject.spec.tags, dict(subject.spec.metadata))
+            for term in _terms(gallery, subject.spec.tags, dict(subject.spec.metadata))
         ],
     )
 
 
-def _terms(tags: Sequence[str], metadata: dict[str, Json]) -> list[str]:
+def _terms(gallery: Gallery, tags: Sequence[str], metadata: dict[str, Json]) -> list[str]:
     """Scalars only: a filter compares values, it does not look into lists and objects."""
     scalars = {k: v for k, v in metadata.items() if not isinstance(v, list | dict)}
-    return [f"tag:{tag}" for tag in tags] + [f"meta:{k}={to_json(v)}" for k, v in scalars.items()]
+    terms = [f"tag:{tag}" for tag in tags] + [f"meta:{k}={to_json(v)}" for k, v in scalars.items()]
+    return [blinded(gallery.seal, term) for term in terms]
 
 
-def _values(spec: SubjectSpec) -> tuple[object, ...]:
-    return (
-        spec.name,
-        to_json(dict(spec.metadata)),
-        to_json(list(spec.tags)),
-        spec.consent_ref,
-        spec.expires_at,
-    )
+def blinded(seal: Seal | None, term: str) -> str:
+    """A term as it is stored: searchable for equality, which is all that a filter needs."""
+    return term if seal is None else seal.blind(term.encode()).hex()
 
 
-def _subject(row: tuple[object, ...]) -> Subject:
-    (id_, uid, key, name, metadata, tags, consent_ref, expires_at, *rest) = row
-    faces, version, created_at, updated_at = cast(list[int], rest)
+def _values(gallery: Gallery, uid: str, key: str, spec: SubjectSpec) -> tuple[object, ...]:
+    """Name, metadata, tags, consent, the same four sealed, expiry: as stored."""
+    metadata, tags = to_json(dict(spec.metadata)), to_json(list(spec.tags))
+    said = (spec.name, metadata, tags, spec.consent_ref)
+    return (*sealed(gallery.seal, uid, key, said), spec.expires_at)
+
+
+Said = tuple[str | None, str, str, str | None]
+"""What a caller says about a subject: name, metadata and tags as JSON, consent."""
+
+
+def sealed(
+    seal: Seal | None, uid: str, key: str, said: Said
+) -> tuple[str | None, str, str, str | None, bytes | None]:
+    """As stored, the sealed form last. It is bound to the subject's id: ids cannot be exchanged."""
+    if seal is None:
+        return (*said, None)
+    return None, "{}", "[]", None, seal.close(json.dumps(said).encode(), "subject", uid, key)
+
+
+def _subject(gallery: Gallery, row: tuple[object, ...]) -> Subject:
+    (id_, uid, key, *open_, expires_at, faces, version, created_at, updated_at, closed) = row
+    if gallery.seal is not None:
+        names = ("subject", cast(str, uid), cast(str, key))
+        open_ = json.loads(gallery.seal.open(cast(bytes, closed), *names))
+    name, metadata, tags, consent_ref = cast(Said, open_)
     spec = SubjectSpec(
-        name=cast(str | None, name),
-        metadata=cast(dict[str, Json], from_json(cast(str, metadata))),
-        tags=tuple(cast(list[str], from_json(cast(str, tags)))),
-        consent_ref=cast(str | None, consent_ref),
+        name=name,
+        metadata=cast(dict[str, Json], from_json(metadata)),
+        tags=tuple(cast(list[str], from_json(tags))),
+        consent_ref=consent_ref,
         expires_at=cast(int | None, expires_at),
     )
     return Subject(
@@ -189,8 +216,8 @@ def _subject(row: tuple[object, ...]) -> Subject:
         uid=cast(str, uid),
         key=cast(str, key),
         spec=spec,
-        faces=faces,
-        version=version,
-        created_at=created_at,
-        updated_at=updated_at,
+        faces=cast(int, faces),
+        version=cast(int, version),
+        created_at=cast(int, created_at),
+        updated_at=cast(int, updated_at),
     )
