@@ -12,6 +12,8 @@ from app.commands.common import settings
 from app.http.connections import ConnectionLimits, guarded
 from app.main import create_app
 from app.security.caller import LOCAL_OWNER
+from app.security.keysource import key_source
+from app.security.process import forbid_core_dumps
 from app.server import Server
 from app.service import Service, build_service
 from app.settings import Settings
@@ -31,6 +33,7 @@ def serve(
 ) -> None:
     """Run the service. Every setting is also a NORMA_… environment variable."""
     output = logs.standard_output()
+    forbid_core_dumps()
     chosen = settings(host=host, port=port, detector=detector, recogniser=recogniser, device=device)
     with logs.logging_to(output, logs.style_for(chosen.log_format), chosen.log_level) as sink:
         service = build_service(chosen)
@@ -101,6 +104,10 @@ def _announce(service: Service) -> None:
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     _log.info("serving http://%s:%d (API docs at /docs)", host, chosen.port)
     _say_who_may_call(service)
+    if where := key_source(chosen).where:
+        _log.info("galleries are encrypted with the key of %s", where)
+    else:
+        _log.warning("no encryption: whoever has the galleries' files can read them")
 
 
 def _say_who_may_call(service: Service) -> None:

@@ -10,6 +10,7 @@ from typing import IO, Protocol
 from app.errors import StartError
 from app.gallery.files import write_durably
 from app.security.masterkey import MasterKey, MasterKeys
+from app.security.pepper import check_private
 from app.settings import Settings
 
 COMMAND_SECONDS = 30
@@ -18,6 +19,11 @@ _log = logging.getLogger("norma.security")
 
 class KeySource(Protocol):
     """Gives the master keys. `wanted` is the id of the key that stored data need, or None."""
+
+    @property
+    def where(self) -> str | None:
+        """For people; None where nothing is encrypted."""
+        ...
 
     def keys(self, wanted: str | None) -> MasterKeys | None:
         """None where nothing is to be encrypted. Raises StartError where `wanted` is not among
@@ -28,6 +34,8 @@ class KeySource(Protocol):
 @dataclass(frozen=True, slots=True)
 class NoKey:
     """Encryption is off."""
+
+    where: None = None
 
     def keys(self, wanted: str | None) -> MasterKeys | None:
         if wanted is not None:
@@ -42,9 +50,10 @@ class GivenKeys:
     """Keys that are at hand."""
 
     given: MasterKeys = field(repr=False)
+    where: str = "NORMA_MASTER_KEY"
 
     def keys(self, wanted: str | None) -> MasterKeys:
-        return _fitting(self.given, wanted, "NORMA_MASTER_KEY")
+        return _fitting(self.given, wanted, self.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +62,19 @@ class KeyFile:
 
     path: Path
 
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
     def keys(self, wanted: str | None) -> MasterKeys:
         if not self.path.exists():
             self._make(wanted)
+        check_private(self.path)
         try:
-            loose = self.path.stat().st_mode & 0o077
             text = self.path.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"the master key {self.path} cannot be read: {error}") from error
-        if loose:
-            raise StartError(
-                f"the master key {self.path} can be read by others: chmod 600 {self.path}"
-            )
-        return _fitting(MasterKeys.parse(text), wanted, str(self.path))
+        return _fitting(MasterKeys.parse(text), wanted, self.where)
 
     def _make(self, wanted: str | None) -> None:
         if wanted is not None:
@@ -97,6 +106,7 @@ class KeyCommand:
     """A command of the operator's, run without a shell, whose output is the keys."""
 
     command: str = field(repr=False)
+    where: str = "NORMA_MASTER_KEY_COMMAND"
 
     def keys(self, wanted: str | None) -> MasterKeys:
         try:
@@ -110,8 +120,8 @@ class KeyCommand:
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             # The command line may hold credentials, its output the key: neither is shown.
-            raise StartError(f"NORMA_MASTER_KEY_COMMAND failed: {_kind(error)}") from None
-        return _fitting(MasterKeys.parse(ran.stdout), wanted, "NORMA_MASTER_KEY_COMMAND")
+            raise StartError(f"{self.where} failed: {_kind(error)}") from None
+        return _fitting(MasterKeys.parse(ran.stdout), wanted, self.where)
 
 
 def key_source(settings: Settings) -> KeySource:

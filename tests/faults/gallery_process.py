@@ -21,6 +21,7 @@ from app.gallery.search import SearchOptions
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.gallery.types import GallerySpec, NewFace, SubjectSpec
+from app.security.keysource import KeyFile, NoKey
 
 DIM = 64
 OWNER, GALLERY, CONTRACT = "owner", "people", "contract"
@@ -36,8 +37,15 @@ def source(seed: int) -> bytes:
     return hashlib.sha256(str(seed).encode()).digest()
 
 
+def key_file(directory: Path) -> KeyFile:
+    """Beside the data directory: where it is there, the galleries are encrypted."""
+    return KeyFile(directory.with_name(directory.name + ".key"))
+
+
 def opened(directory: Path) -> GalleryService:
-    service = GalleryService(GalleryStore(directory, StoreOptions(segment_rows=SEGMENT_ROWS)), 1)
+    key = key_file(directory)
+    options = StoreOptions(segment_rows=SEGMENT_ROWS, keys=key if key.path.exists() else NoKey())
+    service = GalleryService(GalleryStore(directory, options), 1)
     with suppress(GalleryExistsError):
         service.create_gallery(OWNER, SPEC)
     return service

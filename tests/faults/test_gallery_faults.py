@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -25,8 +26,8 @@ from app.gallery.search import SearchOptions
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.gallery.types import GallerySpec, NewFace, SubjectSpec
-from tests.faults.gallery_process import feature, source
-from tests.faults.harness import assert_no_residue
+from tests.faults.gallery_process import feature, key_file, source
+from tests.faults.harness import assert_no_residue, start
 
 DIM = 64
 SPEC = GallerySpec("people", "contract", DIM, conflict="off", identify=True)
@@ -318,3 +319,25 @@ def test_F15_a_large_damaged_database_is_found_out_while_serving(data: Path, ope
     assert not again.status().ready
     with pytest.raises(GalleryCorruptError):
         enrol(again, "later", 900)
+
+
+@pytest.mark.parametrize("point", ["encrypt_copied", "encrypt_linked", "encrypt_replaced"])
+def test_F07_a_kill_while_encrypting_leaves_the_old_database_or_the_new(
+    data: Path, opened: Open, point: str
+) -> None:
+    service = opened()
+    fill(service, 100)
+    service._store.keeper.purge().result()
+    service.close()
+    key_file(data).keys(None)
+    process = start(data, f"{point}:kill:1")
+    assert process.wait() == -signal.SIGKILL
+    for stream in (process.stdin, process.stdout):
+        assert stream is not None
+        stream.close()
+    again = opened(keys=key_file(data))
+    assert all(finds(again, f"s{n}", 2 * n) for n in range(0, 100, 9))
+    assert again.subject("owner", "people", "s7").spec.name == "name-of-s7"
+    again.close()
+    assert not list(data.glob("gallery.db.*"))
+    assert_no_residue(data, set(range(200)))

@@ -1,6 +1,5 @@
 """What a gallery decides on its own, kept with it and changed under conditions."""
 
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from app.errors import (
     PolicyForbidsError,
     PreconditionFailedError,
 )
+from app.gallery.database import open_writer
 from app.gallery.enrolment import Enrolment
 from app.gallery.policy import Policy, QualityRule
 from app.gallery.rows import galleries
@@ -163,7 +163,7 @@ def test_consent_required_from_now_on_leaves_those_enrolled_before(open_gallery:
 def test_galleries_from_before_policies_have_the_default_one(tmp_path: Path) -> None:
     names = [name for name, _ in MIGRATIONS]
     before = MIGRATIONS[: names.index("policy")]
-    connection = sqlite3.connect(tmp_path / "gallery.db", isolation_level=None)
+    connection = open_writer(tmp_path / "gallery.db")
     migrate(connection, before)
     connection.execute(
         "INSERT INTO galleries (owner, name, uid, contract_id, dim, conflict, metadata,"
