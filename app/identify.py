@@ -91,7 +91,7 @@ async def identify(
             lambda g: g.search(*place, feature, contract_id, options)
         )
         if answer.top is not None:
-            service.metrics.searched(answer.top)
+            service.metrics.searched(answer.top, answer.top >= threshold.value)
         return Identification(observed, answer)
 
     observed = await _observe(service, photo, query.how, policy, turn)

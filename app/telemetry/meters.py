@@ -47,8 +47,8 @@ class Meters(Protocol):
     def judged(self, use: Use, norm: float, score: float | None, reasons: Sequence[str]) -> None:
         """A face's quality: the feature's norm, 0–100 where there is a curve, why it is poor."""
 
-    def searched(self, top: float) -> None:
-        """A search met this highest similarity."""
+    def searched(self, top: float, found: bool) -> None:
+        """A face was looked for, and the nearest was this similar; whether anybody was found."""
 
 
 class Silent:
@@ -62,7 +62,7 @@ class Silent:
     def judged(
         self, use: Use, norm: float, score: float | None, reasons: Sequence[str]
     ) -> None: ...
-    def searched(self, top: float) -> None: ...
+    def searched(self, top: float, found: bool) -> None: ...
 
 
 SILENT: Meters = Silent()

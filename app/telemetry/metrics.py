@@ -11,6 +11,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from app.telemetry.drift import Drifts, Quantity, Windows
 from app.telemetry.meters import Dropped, Network, Queue, Stage, Use
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -19,6 +20,8 @@ SCORES = tuple(round(-0.2 + 0.05 * n, 2) for n in range(25))
 QUALITIES = tuple(range(10, 101, 10))
 MOST_CAUSES = 32
 """Classes of decoding errors that have a label of their own; the rest is "other"."""
+
+_NORMS: dict[Use, Quantity] = {"enrol": "norm_enrol", "query": "norm_query"}
 
 OnStage = Callable[[Stage, float, float], None]
 
@@ -80,6 +83,12 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.windows: dict[Quantity, Windows] = {
+            "stranger_score": Windows(),
+            "norm_enrol": Windows(),
+            "norm_query": Windows(),
+        }
+        registry.register(Drifts(self.windows))
         self._measure_queues(registry)
         self._measure_faces(registry)
 
@@ -126,8 +135,9 @@ class Metrics:
             registry=registry,
         )
         self.top_scores = Histogram(
-            "norma_search_top_score",
-            "Highest similarity that a search met.",
+            "norma_identify_top_score",
+            "Highest similarity that an identification met.",
+            ("outcome",),
             buckets=SCORES,
             registry=registry,
         )
@@ -157,10 +167,13 @@ class Metrics:
         self.undecoded.labels(cause if cause in self._causes else "other").inc()
 
     def judged(self, use: Use, norm: float, score: float | None, reasons: Sequence[str]) -> None:
+        self.windows[_NORMS[use]].add(norm)
         if score is not None:
             self.qualities.labels(use).observe(score)
         for reason in reasons:
             self.poor.labels(use, reason).inc()
 
-    def searched(self, top: float) -> None:
-        self.top_scores.observe(top)
+    def searched(self, top: float, found: bool) -> None:
+        self.top_scores.labels("found" if found else "nobody").observe(top)
+        if not found:
+            self.windows["stranger_score"].add(top)

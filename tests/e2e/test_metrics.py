@@ -13,7 +13,7 @@ from tests.conftest import Faces
 
 SECRET = "anna-k-1984"  # noqa: S105 - a name that must not be told
 LABELS = {"method", "route", "status", "code", "stage", "queue", "reason", "network", "use"} | {
-    *("cause", "contract", "le", "generation"),
+    *("cause", "contract", "le", "generation", "outcome", "quantity"),
     *("version", "detector", "recogniser", "contract_id", "provider"),
     *("implementation", "major", "minor", "patchlevel"),
 }
@@ -74,7 +74,7 @@ def test_requests_stages_and_refusals_are_counted(page: str) -> None:
 def test_faces_searches_and_galleries_are_counted(page: str) -> None:
     assert value(page, 'norma_face_quality_count{use="enrol"}') == 1
     assert value(page, 'norma_face_quality_count{use="query"}') == 1
-    assert value(page, "norma_search_top_score_count") == 1
+    assert value(page, 'norma_identify_top_score_count{outcome="nobody"}') == 1
     assert value(page, 'norma_enrolled_faces{contract="current"}') == 1
     assert value(page, 'norma_enrolled_subjects{contract="current"}') == 1
 

@@ -19,7 +19,7 @@ def report(meters: Meters) -> None:
     meters.batch("recogniser", 5)
     meters.undecodable("SyntaxError")
     meters.judged("enrol", 12.5, 34.0, ("blurred", "face_clipped"))
-    meters.searched(0.61)
+    meters.searched(0.61, found=True)
 
 
 def test_every_report_is_counted(metrics: Metrics, read: Read) -> None:
@@ -34,8 +34,8 @@ def test_every_report_is_counted(metrics: Metrics, read: Read) -> None:
     assert read("norma_face_quality_sum", use="enrol") == 34
     assert read("norma_faces_poor_total", use="enrol", reason="blurred") == 1
     assert read("norma_faces_poor_total", use="enrol", reason="face_clipped") == 1
-    assert read("norma_search_top_score_bucket", le="0.6") == 0
-    assert read("norma_search_top_score_bucket", le="0.65") == 1
+    assert read("norma_identify_top_score_bucket", outcome="found", le="0.6") == 0
+    assert read("norma_identify_top_score_bucket", outcome="found", le="0.65") == 1
 
 
 def test_a_face_without_a_score_is_no_zero(metrics: Metrics, read: Read) -> None:
