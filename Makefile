@@ -3,6 +3,8 @@ PYTHON ?= python3
 TORCH  ?= torch==2.13.0
 # DEVICE=gpu serves on CUDA.
 DEVICE ?= cpu
+# ARITHMETIC=bfloat16 installs OpenVINO and computes with it.
+ARITHMETIC ?= float32
 VENV    := .venv
 DATA    := $(or $(NORMA_DATA_DIR),norma-data)
 WEIGHTS := .cache/weights
@@ -17,10 +19,15 @@ LOCKED  = $(PIP) --no-deps --require-hashes
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-serve: $(SERVE)/ready $(DATA)/packages/sface-2021dec ## run the service (DEVICE=gpu for CUDA)
+serve: $(SERVE)/ready $(DATA)/packages/sface-2021dec ## run the service (DEVICE=gpu for CUDA, ARITHMETIC=bfloat16)
 	$(if $(filter gpu,$(DEVICE)),NORMA_DEVICE=cuda) $(SERVE)/bin/norma serve
 
-test: $(DEV)/ready $(WEIGHTS)/ready ## run the tests
+ifeq ($(ARITHMETIC),bfloat16)
+serve: $(SERVE)/openvino
+serve: export NORMA_ARITHMETIC = bfloat16
+endif
+
+test: $(DEV)/ready $(DEV)/openvino $(WEIGHTS)/ready ## run the tests
 	$(DEV)/bin/python -m pytest
 
 lint: $(DEV)/ready ## ruff and mypy
@@ -42,6 +49,7 @@ lock: $(DEV)/ready ## compile the lock files anew
 	$(UV_COMPILE) --extra gpu --extra tracing -o requirements/gpu.txt
 	$(UV_COMPILE) --extra gpu --extra tracing --extra import -o requirements/gpu-import.txt
 	$(UV_COMPILE) --extra cpu --extra tracing --extra train --extra dev -o requirements/dev.txt
+	$(subst pyproject.toml,requirements/openvino.in,$(UV_COMPILE)) --no-deps -o requirements/openvino.txt
 	$(subst pyproject.toml,requirements/build.in,$(UV_COMPILE)) -o requirements/build.txt
 
 clean: ## remove the environments and caches (never the data)
@@ -67,4 +75,9 @@ $(DEV)/ready: requirements/dev.txt requirements/weights.txt pyproject.toml
 	$(@D)/bin/python $(LOCKED) -r requirements/dev.txt
 	$(@D)/bin/python $(PIP) $(TORCH)
 	$(@D)/bin/python $(PIP) --no-deps --editable .
+	touch $@
+
+# On top of a ready environment; without its telemetry package, which serving does not need.
+$(VENV)/cpu/openvino $(VENV)/gpu/openvino $(VENV)/dev/openvino: $(VENV)/%/openvino: requirements/openvino.txt $(VENV)/%/ready
+	$(@D)/bin/python $(LOCKED) -r requirements/openvino.txt
 	touch $@
