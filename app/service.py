@@ -27,6 +27,7 @@ from app.errors import (
 from app.gallery.room import GalleryRoom, open_room
 from app.inference import packages
 from app.inference.engine import Engine, EngineOptions
+from app.inference.runtime import Runtime
 from app.inference.turn import Turn
 from app.pipeline import Detection, Pipeline
 from app.security.guard import Guard
@@ -181,6 +182,7 @@ def build_pipeline(
     cv2.setNumThreads(1)  # the workers are the parallelism
     detector = packages.find(settings.detector, settings.packages_dir)
     recogniser = packages.find(settings.recogniser, settings.packages_dir)
+    runtime = runtime_of(settings)
     pipeline = Pipeline(
         limits=ImageLimits(
             max_bytes=settings.max_image_bytes,
@@ -190,12 +192,21 @@ def build_pipeline(
             min_side=settings.min_side,
             max_aspect=settings.max_aspect,
         ),
-        detector=packages.open_detector(detector, settings.device),
-        recogniser=packages.open_recogniser(recogniser, settings.device),
+        detector=packages.open_detector(detector, runtime),
+        recogniser=packages.open_recogniser(recogniser, runtime),
         judge=QualityJudge(recogniser.quality(), settings.min_face),
         meters=meters,
     )
     return pipeline, detector, recogniser
+
+
+def runtime_of(settings: Settings) -> Runtime:
+    """What the settings say of it."""
+    return Runtime(settings.device, settings.arithmetic, _workers(settings))
+
+
+def _workers(settings: Settings) -> int:
+    return settings.workers or os.cpu_count() or 1
 
 
 def build_service(settings: Settings) -> Service:
@@ -252,7 +263,7 @@ def _check_rates(settings: Settings, calibration: Calibration | None) -> None:
 
 def _engine_options(settings: Settings) -> EngineOptions:
     return EngineOptions(
-        workers=settings.workers or os.cpu_count() or 1,
+        workers=_workers(settings),
         queue=settings.queue,
         deadline=settings.deadline,
         stall=settings.stall,

@@ -14,6 +14,7 @@ from app.commands.common import out, settings
 from app.errors import StartError
 from app.inference import packages
 from app.security.start import open_guard
+from app.service import runtime_of
 from app.settings import Settings
 from export import package
 from export.errors import PackageError
@@ -131,7 +132,7 @@ def _roles(chosen: Settings) -> Iterator[Finding]:
         ("recogniser", chosen.recogniser, packages.open_recogniser),
     ):
         try:
-            running = opening(packages.find(name, chosen.packages_dir), chosen.device)
+            running = opening(packages.find(name, chosen.packages_dir), runtime_of(chosen))
         except StartError as error:
             yield Finding(role, name, error.message)
         else:

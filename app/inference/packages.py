@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from app.errors import NormaError, StartError
 from app.inference.embed import OnnxRecogniser
 from app.inference.renewal import RenewedSession
-from app.inference.session import Device, Session
-from app.vision.detect import OnnxDetector
+from app.inference.runtime import CPU, Runtime
+from app.vision.detect import BFLOAT16_FAMILIES, OnnxDetector
 from export import golden, package
 from export.errors import PackageError
 from export.manifest import GOLDEN, MODEL, DetectorManifest, RecogniserManifest
@@ -50,36 +50,39 @@ def installed(packages_dir: Path) -> list[str]:
     )
 
 
-def open_recogniser(found: Package, device: Device) -> OnnxRecogniser:
+def open_recogniser(found: Package, runtime: Runtime = CPU) -> OnnxRecogniser:
     """A recogniser that reproduces its golden vectors. Raises StartError where it does not."""
     manifest = found.manifest
     if not isinstance(manifest, RecogniserManifest):
         raise StartError(f"{found.path}: is a {manifest.kind}, a recogniser is needed")
     with _naming(found):
-        session = _session(found, manifest.input.name, [manifest.output], device)
+        session = _session(found, manifest.input.name, [manifest.output], runtime)
         recogniser = OnnxRecogniser(session, manifest)
         inputs, expected_ND = _golden(found, golden.INPUTS, golden.FEATURES)
         _refuse(golden.feature_problem(expected_ND, recogniser.features(inputs)))
     return recogniser
 
 
-def open_detector(found: Package, device: Device) -> OnnxDetector:
+def open_detector(found: Package, runtime: Runtime = CPU) -> OnnxDetector:
     """A detector that reproduces its golden outputs. Raises StartError where it does not."""
     manifest = found.manifest
     if not isinstance(manifest, DetectorManifest):
         raise StartError(f"{found.path}: is a {manifest.kind}, a detector is needed")
+    runtime = runtime if manifest.family in BFLOAT16_FAMILIES else runtime.exact()
     with _naming(found):
-        session = _session(found, manifest.input.name, manifest.outputs, device)
+        session = _session(found, manifest.input.name, manifest.outputs, runtime)
         names = [f"output_{n}" for n in range(len(manifest.outputs))]
         inputs, *expected = _golden(found, golden.INPUTS, *names)
         outputs = session.run(manifest.input.preprocessing()(inputs))
-        _refuse(golden.output_problem(expected, outputs))
+        _refuse(golden.output_problem(expected, outputs, runtime.output_drift))
     return OnnxDetector(session, manifest)
 
 
-def _session(found: Package, inputs: str, outputs: Sequence[str], device: Device) -> RenewedSession:
+def _session(
+    found: Package, inputs: str, outputs: Sequence[str], runtime: Runtime
+) -> RenewedSession:
     """Opened anew, should it have to be, from the same verified file."""
-    return RenewedSession(lambda: Session(found.read(MODEL), inputs, outputs, device))
+    return RenewedSession(runtime.opening(lambda: found.read(MODEL), inputs, outputs))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InferenceFailedError, NormaError
-from app.inference.session import Session
+from app.inference.session import Network
 from app.inference.turn import Clock
 from export.errors import PackageError
 
@@ -29,13 +29,13 @@ _log = logging.getLogger("norma.inference")
 class RenewedSession:
     """Runs a network like the session it holds. Safe to call from many threads at once."""
 
-    def __init__(self, opening: Callable[[], Session], clock: Clock = time.monotonic) -> None:
+    def __init__(self, opening: Callable[[], Network], clock: Clock = time.monotonic) -> None:
         """`opening` verifies what it reads. Raises StartError the first time."""
         self._opening = opening
         self._clock = clock
         self._lock = Lock()
         session = opening()
-        self._session: Session | None = session
+        self._session: Network | None = session
         self._failures = 0
         self._not_before = 0.0
         self.batchable = session.batchable
@@ -47,7 +47,7 @@ class RenewedSession:
         return self._failures < PATIENCE
 
     def run(self, tensor_NCHW: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """As `Session.run`. Raises InferenceFailedError."""
+        """As the network's own. Raises InferenceFailedError."""
         session = self._session
         try:
             if session is None:
@@ -59,7 +59,7 @@ class RenewedSession:
         self._failures = 0
         return outputs
 
-    def _failed(self, session: Session | None) -> None:
+    def _failed(self, session: Network | None) -> None:
         with self._lock:
             if session is not self._session:  # another thread was faster
                 return

@@ -44,6 +44,13 @@ tenth of the eyes' distance against 67%); below, the main pass's."""
 
 FAMILIES: dict[str, Decoder] = {"scrfd": scrfd.decode, "yunet": yunet.decode}
 
+BFLOAT16_FAMILIES = frozenset({"scrfd"})
+"""Detectors that bfloat16 leaves as they are; the others run in float32 whatever was asked for.
+
+Measured on 1,549 LFW photos at 640 pixels: landmarks move by at most 0.5% of the eyes' distance in
+99 of 100 with SCRFD-2.5G, and by up to 10% with YuNet, which gains less besides.
+"""
+
 
 class Detector(Protocol):
     """Anything that finds faces with five landmarks."""

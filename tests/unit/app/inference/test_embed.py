@@ -109,7 +109,7 @@ def test_a_graph_without_batches_gets_one_crop_at_a_time(manifest: RecogniserMan
 
 @pytest.fixture(scope="module")
 def recogniser(packages_dir: Path) -> OnnxRecogniser:
-    return packages.open_recogniser(packages.find("sface-2021dec", packages_dir), "cpu")
+    return packages.open_recogniser(packages.find("sface-2021dec", packages_dir))
 
 
 def lowest_cosine(a_ND: Array, b_ND: Array) -> float:

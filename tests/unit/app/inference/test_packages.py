@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.errors import StartError
 from app.inference import packages
+from app.inference.runtime import Runtime
 from export import contract, golden, package
 from export.contract import ARCFACE_112, Preprocessing
 from export.importers.networks import detector_defaults, import_detector, import_recogniser
@@ -56,7 +57,7 @@ def rewritten(found: Package, files: dict[str, bytes] | None = None, **changes: 
 
 
 def test_a_sound_recogniser_runs(recogniser: Package) -> None:
-    running = packages.open_recogniser(recogniser, "cpu")
+    running = packages.open_recogniser(recogniser)
     assert running.provider == "CPUExecutionProvider"
     assert running.contract_id == recogniser.manifest.model_dump()["contract_id"]
     assert running.template == ARCFACE_112
@@ -70,7 +71,7 @@ def test_a_sound_recogniser_runs(recogniser: Package) -> None:
 
 
 def test_a_sound_detector_runs(detector: Package) -> None:
-    assert packages.open_detector(detector, "cpu").provider == "CPUExecutionProvider"
+    assert packages.open_detector(detector).provider == "CPUExecutionProvider"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_wrong_pixel_arithmetic_does_not_reproduce_the_golden_vectors(
 ) -> None:
     """Q07: every digest fits and the graph runs, and yet the features would be wrong."""
     with pytest.raises(StartError, match="rewritten: does not reproduce its golden vectors"):
-        packages.open_recogniser(rewritten(recogniser, **changes), "cpu")
+        packages.open_recogniser(rewritten(recogniser, **changes))
 
 
 def test_other_weights_do_not_reproduce_the_golden_vectors(recogniser: Package) -> None:
@@ -97,14 +98,14 @@ def test_other_weights_do_not_reproduce_the_golden_vectors(recogniser: Package) 
     matrix.CopyFrom(onnx.numpy_helper.from_array(values, "matrix"))
     changed = rewritten(recogniser, {MODEL: model.SerializeToString()})
     with pytest.raises(StartError, match="lowest cosine"):
-        packages.open_recogniser(changed, "cpu")
+        packages.open_recogniser(changed)
 
 
 def test_a_detector_with_swapped_outputs_is_refused(detector: Package) -> None:
     names = detector.manifest.model_dump()["outputs"]
     swapped = rewritten(detector, outputs=[names[1], names[0], *names[2:]])
     with pytest.raises(StartError, match="golden vectors: output 0 has shape"):
-        packages.open_detector(swapped, "cpu")
+        packages.open_detector(swapped)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_manifest_that_does_not_fit_the_graph_is_refused(
     recogniser: Package, changes: dict[str, object], why: str
 ) -> None:
     with pytest.raises(StartError, match=why):
-        packages.open_recogniser(rewritten(recogniser, **changes), "cpu")
+        packages.open_recogniser(rewritten(recogniser, **changes))
 
 
 def external(model: onnx.ModelProto) -> None:
@@ -148,7 +149,7 @@ def test_a_graph_that_the_runtime_cannot_open_is_refused(
     spoil(model)
     spoilt = rewritten(recogniser, {MODEL: model.SerializeToString() or b"\0"})
     with pytest.raises(StartError, match="rewritten: ONNX Runtime refuses the network"):
-        packages.open_recogniser(spoilt, "cpu")
+        packages.open_recogniser(spoilt)
 
 
 def vectors(**arrays: NDArray[np.generic]) -> bytes:
@@ -174,23 +175,23 @@ def test_golden_vectors_that_cannot_be_used_are_refused(
     recogniser: Package, data: bytes, why: str
 ) -> None:
     with pytest.raises(StartError, match=f"rewritten.*{why}"):
-        packages.open_recogniser(rewritten(recogniser, {GOLDEN: data}), "cpu")
+        packages.open_recogniser(rewritten(recogniser, {GOLDEN: data}))
 
 
 def test_the_kinds_are_not_confused(recogniser: Package, detector: Package) -> None:
     with pytest.raises(StartError, match="is a recogniser, a detector is needed"):
-        packages.open_detector(recogniser, "cpu")
+        packages.open_detector(recogniser)
     with pytest.raises(StartError, match="is a detector, a recogniser is needed"):
-        packages.open_recogniser(detector, "cpu")
+        packages.open_recogniser(detector)
 
 
 def test_a_model_swapped_after_it_was_verified_is_refused(recogniser: Package) -> None:
     """F18: the running one stays as it is, a start refuses."""
-    running = packages.open_recogniser(recogniser, "cpu")
+    running = packages.open_recogniser(recogniser)
     (recogniser.path / MODEL).write_bytes(bytes(len(recogniser.read(MODEL))))
     assert len(running.embed(list(GOOD))) == 4
     with pytest.raises(StartError, match=f"tiny/{MODEL}: changed since the package was verified"):
-        packages.open_recogniser(recogniser, "cpu")
+        packages.open_recogniser(recogniser)
     with pytest.raises(StartError, match=f"tiny/{MODEL}: sha256: manifest says"):
         packages.find("tiny", recogniser.path.parent)
 
@@ -238,4 +239,4 @@ def test_cuda_is_never_replaced_by_the_processor(recogniser: Package) -> None:
     if "CUDAExecutionProvider" in ort.get_available_providers():
         pytest.skip("this runtime offers CUDA")
     with pytest.raises(StartError, match="install the gpu environment, or set NORMA_DEVICE=cpu"):
-        packages.open_recogniser(recogniser, "cuda")
+        packages.open_recogniser(recogniser, Runtime("cuda"))

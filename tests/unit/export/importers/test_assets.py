@@ -50,7 +50,7 @@ def test_recognisers(
 ) -> None:
     data = (assets / "weights" / f"{name}.onnx").read_bytes()
     made = import_recogniser(tmp_path / name, data, about(name), pixels, template)
-    recogniser = packages.open_recogniser(made, "cpu")
+    recogniser = packages.open_recogniser(made)
     assert made.manifest.input.fixed_batch == (None if batchable else 1)
     features = recogniser.features(golden.inputs(template.size))
     alone = np.concatenate(
@@ -75,7 +75,7 @@ def test_detectors(assets: Path, faces: Faces, tmp_path: Path, name: str, family
     data = (assets / "weights" / f"{name}.onnx").read_bytes()
     made = import_detector(tmp_path / name, data, about(name), detector_defaults(family))
     assert made.manifest.input.fixed_batch is None
-    detector = packages.open_detector(made, "cpu")
+    detector = packages.open_detector(made)
     group = picture(faces.group)
     mirrored = Image(group.pixels[:, ::-1].copy(), "jpeg", group.width, group.height)
     [alone] = detector.detect([group])
