@@ -33,7 +33,7 @@ from app.pipeline import Detection, Pipeline
 from app.security.guard import Guard
 from app.security.start import open_guard
 from app.settings import Settings
-from app.telemetry.gauges import Galleries, Queues
+from app.telemetry.gauges import Galleries, Queues, Ready
 from app.telemetry.meters import SILENT, Meters
 from app.telemetry.metrics import Build, Metrics
 from app.telemetry.tracing import Tracing, open_tracing
@@ -233,7 +233,7 @@ def build_service(settings: Settings) -> Service:
             provider=pipeline.recogniser.provider,
         )
     )
-    return Service(
+    service = Service(
         settings=settings,
         detector_package=detector,
         recogniser_package=recogniser,
@@ -245,6 +245,8 @@ def build_service(settings: Settings) -> Service:
         tracing=tracing,
         guard=guard,
     )
+    metrics.registry.register(Ready(service.check_ready))
+    return service
 
 
 def _check_rates(settings: Settings, calibration: Calibration | None) -> None:

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     Keep it on another disk than the galleries' backups."""
     master_key: SecretStr | None = None
     """The master key itself, 32 bytes in base64, instead of a file."""
-    master_key_command: str | None = None
+    master_key_command: SecretStr | None = None
     """Command, run without a shell, that prints the master key: a KMS's client."""
 
     fmr: Annotated[float, Field(gt=0, lt=1)] = 1e-4
@@ -208,9 +208,16 @@ class Settings(BaseSettings):
             yield f"NORMA_ARITHMETIC={self.arithmetic} is of CPUs: NORMA_DEVICE=cuda is float32"
         if self.metrics_port is not None and self.metrics_port == self.port != 0:
             yield f"NORMA_METRICS_PORT={self.port} is the API's own port: give it another"
+        if self.grace < self.deadline:
+            yield (
+                f"NORMA_GRACE={self.grace} is less than NORMA_DEADLINE={self.deadline:g}: the end "
+                "would cut off requests that are within their time"
+            )
         given = (self.master_key_file, self.master_key, self.master_key_command)
         if sum(one is not None for one in given) > 1:
             yield "give one of NORMA_MASTER_KEY, NORMA_MASTER_KEY_FILE, NORMA_MASTER_KEY_COMMAND"
+        if self.encryption == "off" and any(one is not None for one in given):
+            yield "NORMA_ENCRYPTION=off leaves the master key unused: give one or the other"
         if any(network.prefixlen == 0 for network in self.trusted_proxies):
             yield "NORMA_TRUSTED_PROXIES must not be every address: name the proxy's"
 

@@ -131,7 +131,7 @@ def key_source(settings: Settings) -> KeySource:
     if settings.master_key is not None:
         return GivenKeys(MasterKeys.parse(settings.master_key.get_secret_value()))
     if settings.master_key_command is not None:
-        return KeyCommand(settings.master_key_command)
+        return KeyCommand(settings.master_key_command.get_secret_value())
     return KeyFile(settings.key_file)
 
 

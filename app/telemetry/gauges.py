@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from app.errors import NormaError
 from app.gallery.types import Holdings
 from app.telemetry.meters import Load, Queue
 
@@ -46,6 +47,23 @@ class Galleries(Collector):
             for contract, holdings in found.items():
                 family.add_metric((contract,), getattr(holdings, name))
             yield family
+
+
+class Ready(Collector):
+    """What `/readyz` would answer."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        """`check` raises a NormaError where the service cannot serve."""
+        self._check = check
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            self._check()
+        except NormaError:
+            ready = 0
+        else:
+            ready = 1
+        yield GaugeMetricFamily("norma_ready", "1 where the service can serve.", value=ready)
 
 
 class LogLines(Collector):

@@ -80,6 +80,7 @@ def test_faces_searches_and_galleries_are_counted(page: str) -> None:
 
 
 def test_queues_are_empty_again(page: str) -> None:
+    assert value(page, "norma_ready") == 1
     for queue in ("workers", "gallery"):
         assert value(page, f'norma_queue_waiting{{queue="{queue}"}}') == 0
         assert value(page, f'norma_queue_running{{queue="{queue}"}}') == 0

@@ -21,6 +21,15 @@ def test_show_says_where_each_value_comes_from(
     assert ["fmr", "0.0001", "default"] in rows
 
 
+def test_secrets_stay_covered(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NORMA_MASTER_KEY_COMMAND", "vault --token hvs-123 read norma")
+    shown = run("config", "show").out
+    assert ["master_key_command", "(secret)", "environment"] in [
+        line.split() for line in shown.splitlines()
+    ]
+    assert "hvs-123" not in shown
+
+
 def test_check_tells_every_mistake_on_a_line_of_its_own(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

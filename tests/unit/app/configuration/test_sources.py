@@ -114,6 +114,10 @@ def test_no_timeout_that_never_ends_or_never_was(set_to: SetTo, value: str) -> N
         ({"NORMA_MIN_SIDE": "300", "NORMA_MAX_SIDE": "200"}, "NORMA_MAX_SIDE=200 let no image in"),
         ({"NORMA_MIN_SIDE": "400", "NORMA_MAX_PIXELS": "10000"}, "NORMA_MAX_PIXELS=10000 is less"),
         ({"NORMA_METRICS_PORT": "8000"}, "NORMA_METRICS_PORT=8000 is the API's own port"),
+        ({"NORMA_GRACE": "5"}, "NORMA_GRACE=5 is less than NORMA_DEADLINE=20"),
+        ({"NORMA_MASTER_KEY": "a", "NORMA_MASTER_KEY_FILE": "b"}, "give one of NORMA_MASTER_KEY"),
+        ({"NORMA_MASTER_KEY": "a", "NORMA_ENCRYPTION": "off"}, "leaves the master key unused"),
+        ({"NORMA_TRUSTED_PROXIES": "0.0.0.0/0"}, "must not be every address"),
     ],
 )
 def test_what_cannot_go_together_is_refused(
@@ -121,6 +125,21 @@ def test_what_cannot_go_together_is_refused(
 ) -> None:
     [told] = mistakes(set_to(None, **together))
     assert said in told
+
+
+@pytest.mark.parametrize("name", ["master_key", "master_key_command"])
+def test_a_secret_in_a_file_that_others_can_read_is_refused(set_to: SetTo, name: str) -> None:
+    given = set_to(f'{name} = "abc"')
+    assert mistakes(given) == []
+    set_to.path.chmod(0o640)
+    assert mistakes(given) == [
+        f"{set_to.path} holds {name}, and others can read it: chmod 600 {set_to.path}"
+    ]
+
+
+def test_a_secret_is_not_repeated_where_it_is_wrong(set_to: SetTo) -> None:
+    [told] = mistakes(set_to("master_key = 123456"))
+    assert told == f"{set_to.path}: master_key: Input should be a valid string"
 
 
 def test_two_free_ports_may_both_be_zero(set_to: SetTo) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from prometheus_client import generate_latest
 
+from app.errors import NormaError, NotReadyError
 from app.gallery.types import Holdings
-from app.telemetry.gauges import Galleries, Queues
+from app.telemetry.gauges import Galleries, LogLines, Queues, Ready
 from app.telemetry.meters import SILENT, Load, Meters
 from app.telemetry.metrics import MOST_CAUSES, Build, Metrics, Stage
 from tests.unit.app.telemetry.conftest import Read
@@ -90,6 +91,24 @@ def test_galleries_are_counted_by_whose_contract_they_have(metrics: Metrics, rea
     assert read("norma_enrolled_faces", contract="current") == 50
     assert read("norma_enrolled_subjects", contract="other") == 4
     assert read("norma_enrolled_galleries", contract="current") == 2
+
+
+def test_readiness_is_asked_for_each_time(metrics: Metrics, read: Read) -> None:
+    problems: list[NormaError] = []
+
+    def check() -> None:
+        if problems:
+            raise problems[0]
+
+    metrics.registry.register(Ready(check))
+    assert read("norma_ready") == 1
+    problems.append(NotReadyError("the store has failed"))
+    assert read("norma_ready") == 0
+
+
+def test_lost_log_lines_are_counted(metrics: Metrics, read: Read) -> None:
+    metrics.registry.register(LogLines(lambda: 3))
+    assert read("norma_log_lines_lost_total") == 3
 
 
 def test_it_says_what_runs(metrics: Metrics) -> None:
