@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -11,9 +12,11 @@ from fastapi_offline import FastAPIOffline
 from app.http import failures
 from app.http.access import Access
 from app.http.gallery import faces as enrolled
-from app.http.gallery import galleries, searches, subjects
+from app.http.gallery import galleries, imports, searches, subjects
 from app.http.limits import BodyLimits, PlainPaths, RequestId
-from app.http.routes import faces, system, verify
+from app.http.routes import faces, jobs, system, verify
+from app.http.uploads import LongUploads
+from app.jobs.room import Jobs
 from app.service import Service
 from app.telemetry.lag import probing
 from app.telemetry.middleware import Measured
@@ -37,10 +40,13 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = service
+        running = Jobs.of(service)
         async with probing(service.metrics.lag.observe):
+            await running.runner.start()
+            app.state.service, app.state.jobs = service, running
             yield
-        app.state.service = None
+            app.state.service = app.state.jobs = None
+            await running.runner.close()
         service.close()
 
     settings = service.settings
@@ -54,7 +60,7 @@ def create_app(service: Service) -> FastAPI:
         telemetry=_SILENT,
     )
     failures.install(app)
-    for routes in (verify, faces, galleries, subjects, enrolled, searches, system):
+    for routes in (verify, faces, galleries, subjects, enrolled, searches, imports, jobs, system):
         app.include_router(routes.router)
     app.add_middleware(
         Access,
@@ -63,11 +69,13 @@ def create_app(service: Service) -> FastAPI:
         docs=docs,
         local=not settings.insecure,
     )
+    bodies = partial(BodyLimits, min_rate=settings.min_body_rate)
     app.add_middleware(
-        BodyLimits,
-        max_bytes=settings.max_body_bytes,
-        timeout=settings.body_timeout,
-        min_rate=settings.min_body_rate,
+        LongUploads,
+        usual=partial(bodies, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout),
+        uploads=partial(
+            bodies, max_bytes=settings.max_import_bytes, timeout=settings.import_timeout
+        ),
     )
     app.add_middleware(PlainPaths)
     app.add_middleware(Measured, metrics=service.metrics, stopping=service.stopping)

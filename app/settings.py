@@ -94,6 +94,14 @@ class Settings(BaseSettings):
     """The master key itself, 32 bytes in base64, instead of a file."""
     master_key_command: SecretStr | None = None
     """Command, run without a shell, that prints the master key: a KMS's client."""
+    max_import_bytes: Annotated[int, Field(ge=MiB)] = 1024 * MiB
+    """Bytes of one upload to import: bounds the disk that it takes, encrypted, until it is done."""
+    max_import_items: Annotated[int, Field(ge=1)] = 100_000
+    """Items of one upload: bounds memory, and the length of its report."""
+    import_timeout: Annotated[float, Field(gt=0)] = 3600.0
+    """Seconds within which an upload to import must have arrived."""
+    max_jobs: Annotated[int, Field(ge=1, le=1000)] = 16
+    """Unfinished jobs of one owner."""
 
     fmr: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     """False match rate of `verify` where the request names none."""

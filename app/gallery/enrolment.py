@@ -153,7 +153,7 @@ class Enroller:
                 if key != enrolment.key
             ]
         _decide(gallery, conflicts)
-        return tuple(conflicts), min(seen)
+        return tuple(conflicts), min(seen, default=None)
 
     def _keys(self, gallery: Gallery, ranked: Ranked) -> list[tuple[str, float]]:
         ids = [int(subject_id) for subject_id in ranked.subject_ids]

@@ -1,13 +1,19 @@
-"""A gallery as NDJSON: one line for each subject, features included."""
+"""A gallery as NDJSON: one line for each subject, features included; what an import reads.
+
+Legible by intent: whoever exports takes the data out of the service's protection.
+"""
 
 import base64
+import hashlib
 import json
+import sqlite3
 from collections.abc import Iterator
+from dataclasses import astuple
 
 from app.gallery.features import unpacked
 from app.gallery.rows import faces, galleries, subjects
 from app.gallery.store import GalleryStore
-from app.gallery.types import Gallery, Subject
+from app.gallery.types import FeatureType, Gallery, Json, StoredFace, Subject
 
 PAGE = 200
 
@@ -22,19 +28,20 @@ def export(store: GalleryStore, owner: str, gallery_name: str) -> Iterator[str]:
         with store.read() as connection:
             gallery = galleries.get(connection, owner, gallery_name)
             page = subjects.page(connection, gallery, after, PAGE)
-            lines = [
-                _line(store, gallery, subject, faces.features(connection, gallery, subject.id))
-                for subject in page
-            ]
+            feature_type = store.options.feature_type
+            lines = [_line(connection, gallery, subject, feature_type) for subject in page]
         yield from lines
         if len(page) < PAGE:
             return
         after = page[-1].key
 
 
-def _line(store: GalleryStore, gallery: Gallery, subject: Subject, blobs: list[bytes]) -> str:
+def _line(
+    connection: sqlite3.Connection, gallery: Gallery, subject: Subject, feature_type: FeatureType
+) -> str:
     spec = subject.spec
-    features = [unpacked(blob, store.options.feature_type) for blob in blobs]
+    stored = faces.of_subject(connection, gallery, subject)
+    blobs = faces.features(connection, gallery, subject.id)
     return json.dumps(
         {
             "subject": subject.key,
@@ -44,7 +51,21 @@ def _line(store: GalleryStore, gallery: Gallery, subject: Subject, blobs: list[b
             "tags": list(spec.tags),
             "consent_ref": spec.consent_ref,
             "expires_at": spec.expires_at,
-            "features": [base64.b64encode(f.astype("<f4").tobytes()).decode() for f in features],
+            "faces": [
+                _face(face, blob, feature_type) for face, blob in zip(stored, blobs, strict=True)
+            ],
         },
         ensure_ascii=False,
     )
+
+
+def _face(face: StoredFace, blob: bytes, feature_type: FeatureType) -> Json:
+    """A face without a photo is told by its feature, so that an import knows it again."""
+    raw = unpacked(blob, feature_type).astype("<f4").tobytes()
+    return {
+        "feature": base64.b64encode(raw).decode(),
+        "quality": face.quality,
+        "box": None if face.box is None else list(astuple(face.box)),
+        "source_sha256": (face.source or hashlib.sha256(raw).digest()).hex(),
+        "created_at": face.created_at,
+    }

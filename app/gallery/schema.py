@@ -107,7 +107,7 @@ ALTER TABLE galleries ADD COLUMN identify INTEGER NOT NULL DEFAULT 0;
 """
 
 _JOBS = """
--- `secret` is the key of the job's spool, and goes when the job ends.
+-- `secret` is the key of the job's spool, sealed like the gallery; it goes when the job ends.
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     owner TEXT NOT NULL,
@@ -160,12 +160,18 @@ ALTER TABLE galleries ADD COLUMN data_key BLOB;
 ALTER TABLE subjects ADD COLUMN sealed BLOB;
 """
 
+_INTERRUPTED = """
+-- How often the process has ended at work on the job since it last got on.
+ALTER TABLE jobs ADD COLUMN interrupted INTEGER NOT NULL DEFAULT 0;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", _FIRST),
     ("identify", _IDENTIFY),
     ("jobs", _JOBS),
     ("policy", _POLICY),
     ("sealing", _SEALING),
+    ("interrupted", _INTERRUPTED),
 )
 
 

@@ -31,6 +31,7 @@ T = TypeVar("T")
 MAX_K = 1000
 MAX_PAGE = 1000
 MAX_FACES_AT_ONCE = 20
+"""In one request; a subject in an export may have more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +171,6 @@ class GalleryService:
     def enrol(self, owner: str, gallery: str, enrolment: Enrolment) -> EnrolmentAnswer:
         """Adds faces to a subject: see Enroller.enrol."""
         names.checked(enrolment.key, "subject")
-        if not 1 <= len(enrolment.faces) <= MAX_FACES_AT_ONCE:
-            raise InputError(f"1 to {MAX_FACES_AT_ONCE} faces at once")
         return self._enroller.enrol(owner, gallery, enrolment)
 
     def faces(self, owner: str, gallery: str, key: str) -> list[StoredFace]:

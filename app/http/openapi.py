@@ -58,7 +58,7 @@ _MEANING = {
     403: "insufficient_scope, or origin_refused without keys; of galleries: identify_disabled, "
     "policy_forbids.",
     404: "There is no such thing, or it is another owner's: gallery_not_found, "
-    "subject_not_found, enrolled_face_not_found.",
+    "subject_not_found, enrolled_face_not_found, job_not_found.",
     408: "The body did not arrive in time.",
     409: "What the request needs is missing or does not fit: calibration_missing, "
     "contract_mismatch, gallery_exists, identity_conflict, idempotency_conflict, limit_reached.",
@@ -67,7 +67,7 @@ _MEANING = {
     415: "image_unsupported or body_unsupported.",
     422: "The content cannot be used: image_empty, image_undecodable, image_dimensions, "
     "face_not_found, face_multiple, quality_rejected, fmr_unsupported, feature_invalid, "
-    "consent_missing, request_invalid.",
+    "archive_invalid, manifest_invalid, consent_missing, request_invalid.",
     429: "Retry-After says when to try again: key_rate_limited, key_concurrency_limited, "
     "subject_attempts_limited, auth_attempts_limited.",
     500: "The network failed: inference_failed, inference_invalid.",

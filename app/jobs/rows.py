@@ -5,17 +5,20 @@ import sqlite3
 from collections.abc import Sequence
 from typing import cast
 
-from app.errors import JobNotFoundError
+from app.errors import ArchiveInvalidError, JobNotFoundError
+from app.gallery.database import Connection
+from app.gallery.rows import galleries
 from app.gallery.rows.common import from_json, now, to_json
 from app.gallery.types import Gallery, Json
 from app.jobs.types import Counts, Failure, Item, Job, NewJob, Outcome, State
 
 _SELECT = (
-    "SELECT j.id, j.uid, j.owner, j.kind, j.gallery_id, g.name, j.state, j.options, j.secret,"
+    "SELECT j.id, j.uid, j.owner, j.kind, j.gallery_id, g.name, j.state, j.options,"
     " j.error, j.position, j.total, j.succeeded, j.skipped, j.refused, j.active_ms, j.created_at,"
     " j.updated_at, j.finished_at FROM jobs j"
     " LEFT JOIN galleries g ON g.id = j.gallery_id AND g.owner = j.owner"
 )
+SECRET_BYTES = 32
 _COUNTED: dict[Outcome, str] = {
     "enrolled": "succeeded",
     "skipped_duplicate": "skipped",
@@ -34,7 +37,7 @@ def insert(connection: sqlite3.Connection, gallery: Gallery, new: NewJob) -> Non
             new.kind,
             gallery.id,
             to_json(dict(new.options)),
-            new.secret,
+            _sealed(gallery, new),
             new.total,
             at,
             at,
@@ -46,8 +49,26 @@ def get(connection: sqlite3.Connection, owner: str, uid: str) -> Job:
     """Raises JobNotFoundError, for another owner's job too."""
     row = connection.execute(f"{_SELECT} WHERE j.owner = ? AND j.uid = ?", (owner, uid)).fetchone()
     if row is None:
-        raise JobNotFoundError(f"there is no job {uid!r}")
+        raise JobNotFoundError("there is no such job")
     return _job(row)
+
+
+def secret(connection: Connection, job: Job) -> bytes:
+    """What opens the spool of an unfinished job. Raises GalleryNotFoundError, ArchiveInvalidError
+    where there is no key (any more), GalleryCorruptError where it is another's."""
+    gallery = galleries.get(connection, job.owner, job.gallery)
+    stored = connection.execute(
+        "SELECT secret FROM jobs WHERE owner = ? AND id = ?", (job.owner, job.id)
+    ).fetchone()[0]
+    if stored is None:
+        raise ArchiveInvalidError("what was uploaded is not there any more")
+    if gallery.seal is None or len(stored) == SECRET_BYTES:  # from before it was encrypted
+        return cast(bytes, stored)
+    return gallery.seal.open(cast(bytes, stored), "spool", job.uid)
+
+
+def _sealed(gallery: Gallery, new: NewJob) -> bytes:
+    return new.secret if gallery.seal is None else gallery.seal.close(new.secret, "spool", new.uid)
 
 
 def page(connection: sqlite3.Connection, owner: str, before: int, limit: int) -> list[Job]:
@@ -114,10 +135,26 @@ def report(connection: sqlite3.Connection, job: Job, item: Item) -> None:
         )
 
 
+def resume(connection: sqlite3.Connection, job: Job, most: int) -> None:
+    """A job that the end of the process interrupted waits again; one that has ended it `most`
+    times without getting on has failed."""
+    connection.execute(
+        "UPDATE jobs SET state = 'queued', interrupted = interrupted + 1"
+        " WHERE owner = ? AND id = ?",
+        (job.owner, job.id),
+    )
+    times = connection.execute(
+        "SELECT interrupted FROM jobs WHERE owner = ? AND id = ?", (job.owner, job.id)
+    ).fetchone()[0]
+    if times >= most:
+        why = Failure("job_interrupted", f"the service ended {times} times at the same place")
+        set_state(connection, job, "failed", why)
+
+
 def advance(connection: sqlite3.Connection, job: Job, position: int, active_ms: int) -> None:
     """Everything before `position` is decided; `active_ms` more were spent on it."""
     connection.execute(
-        "UPDATE jobs SET position = ?, active_ms = active_ms + ?, updated_at = ?"
+        "UPDATE jobs SET position = ?, active_ms = active_ms + ?, updated_at = ?, interrupted = 0"
         " WHERE owner = ? AND id = ?",
         (position, active_ms, now(), job.owner, job.id),
     )
@@ -175,7 +212,7 @@ def _item(row: Sequence[object]) -> Item:
 
 
 def _job(row: Sequence[object]) -> Job:
-    (id_, uid, owner, kind, gallery_id, gallery, state, options, secret, error, *rest) = row
+    (id_, uid, owner, kind, gallery_id, gallery, state, options, error, *rest) = row
     position, total, succeeded, skipped, refused, active, created, updated, finished = rest
     numbers = cast(
         tuple[int, int | None, int, int, int], (position, total, succeeded, skipped, refused)
@@ -189,7 +226,6 @@ def _job(row: Sequence[object]) -> Job:
         gallery=cast(str | None, gallery) or "",
         state=cast(State, state),
         options=cast(dict[str, Json], from_json(cast(str, options))),
-        secret=cast(bytes | None, secret),
         error=None if error is None else Failure(*json.loads(cast(str, error))),
         counts=Counts(*numbers),
         active_ms=cast(int, active),

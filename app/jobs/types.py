@@ -21,7 +21,7 @@ class NewJob:
     kind: str
     gallery: str
     options: Mapping[str, Json]
-    secret: bytes | None = field(default=None, repr=False)
+    secret: bytes = field(repr=False)
     total: int | None = None
 
 
@@ -61,7 +61,6 @@ class Job:
     """The gallery's name; empty once the gallery is gone."""
     state: State
     options: Mapping[str, Json]
-    secret: bytes | None = field(repr=False)
     error: Failure | None
     counts: Counts
     active_ms: int

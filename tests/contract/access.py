@@ -12,8 +12,13 @@ import numpy as np
 
 from app.domain import Box
 from app.gallery.enrolment import Enrolment
+from app.gallery.rows import galleries
+from app.gallery.rows.common import new_uid
 from app.gallery.service import GalleryService
 from app.gallery.types import GallerySpec, NewFace, SubjectSpec
+from app.gallery.writer import Transaction
+from app.jobs import rows as jobs
+from app.jobs.types import NewJob
 from app.security.scopes import Scope
 
 GALLERY = "/v1/galleries/{gallery}"
@@ -32,6 +37,8 @@ class Row:
     right: int = 200
     photos: tuple[str, ...] = ()
     json: dict[str, Any] | None = None
+    content: tuple[str, bytes] | None = None
+    """A body of this content type."""
     fresh_name: bool = False
 
     @property
@@ -50,14 +57,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Somebody's gallery `gallery` with the subject `subject` and one face of theirs."""
+    """Somebody's gallery `gallery` with the subject `subject` and one face of theirs, and a job
+    that has ended."""
 
     gallery: str
     subject: str
     face: str
+    job: str
 
     def url(self, path: str) -> str:
-        return path.format(gallery=self.gallery, subject=self.subject, face=self.face)
+        return path.format(gallery=self.gallery, subject=self.subject, face=self.face, job=self.job)
 
 
 def furnish(store: GalleryService, owner: str, name: str, contract_id: str) -> Place:
@@ -66,7 +75,20 @@ def furnish(store: GalleryService, owner: str, name: str, contract_id: str) -> P
     face = NewFace(unit(1), 50.0, Box(0.0, 0.0, 100.0, 100.0))
     enrolment = Enrolment("anna", [face], contract_id, create=SubjectSpec())
     enrolled = store.enrol(owner, name, enrolment).enrolled
-    return Place(name, "anna", enrolled.faces[0].uid)
+    return Place(name, "anna", enrolled.faces[0].uid, _job(store, owner, name))
+
+
+def _job(store: GalleryService, owner: str, name: str) -> str:
+    uid = new_uid()
+
+    def write(transaction: Transaction) -> None:
+        gallery = galleries.get(transaction.connection, owner, name)
+        jobs.insert(transaction.connection, gallery, NewJob(uid, "import", name, {}, bytes(32)))
+        job = jobs.get(transaction.connection, owner, uid)
+        jobs.set_state(transaction.connection, job, "cancelled")
+
+    store.store.write(write)
+    return uid
 
 
 def unit(axis: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -105,4 +127,10 @@ def rows(contract_id: str) -> list[Row]:
         Row(f"POST {GALLERY}/identify", identify, photos=("image",)),
         Row(f"POST {GALLERY}/search", identify, json={"subject": "anna"}),
         Row(f"POST {GALLERY}/verify/{{subject}}", verify, photos=("image",)),
+        Row(f"POST {GALLERY}/imports", enrol, 202, content=("application/x-tar", bytes(10240))),
+        Row(f"GET {GALLERY}/export", read | embeddings),
+        Row("GET /v1/jobs", read),
+        Row("GET /v1/jobs/{job}", read),
+        Row("GET /v1/jobs/{job}/items", read),
+        Row("DELETE /v1/jobs/{job}", enrol),
     ]

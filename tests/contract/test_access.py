@@ -17,6 +17,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from starlette.routing import Mount, Route
 
+from app.gallery.rows.common import new_uid
 from app.http.access import OPEN
 from app.main import create_app
 from app.security.keys import KeySpec, KeyStore
@@ -65,8 +66,15 @@ class World:
         [row] = [one for one in access.rows(self.contract_id) if one.operation == row.operation]
         photos = dict.fromkeys(row.photos, self.faces.portrait) or None
         json = {"name": f"g{next(self.numbers)}"} if row.fresh_name else row.json
+        kind, content = row.content or ("", None)
+        headers = headers | ({"content-type": kind} if kind else {})
         return self.request(
-            row.method, place.url(row.path), headers=headers, files=photos, json=json
+            row.method,
+            place.url(row.path),
+            headers=headers,
+            files=photos,
+            json=json,
+            content=content,
         )
 
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
@@ -195,7 +203,7 @@ def test_a04_anothers_things_are_answered_as_if_there_were_none(
     assert found.status_code == row.elsewhere
     assert place.gallery not in found.text or found.status_code == 404
     if row.elsewhere == 404:
-        absent = world.send(row, Place("absent", place.subject, place.face), theirs)
+        absent = world.send(row, Place("absent", place.subject, place.face, new_uid()), theirs)
         assert told(found, place.gallery) == told(absent, "absent")
     assert world.send(row, place, bearer(world.key(MINE, row.scopes))).status_code == row.right
 

@@ -70,8 +70,8 @@ def test_an_export_holds_everything(open_gallery: Open) -> None:
     assert [line["subject"] for line in lines] == [f"s{n:03}" for n in range(450)]
     assert lines[7]["name"] == "Person 7"
     assert lines[7]["metadata"] == {"n": 7}
-    [feature] = lines[7]["features"]
-    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(feature), "<f4"), rows[7])
+    [face] = lines[7]["faces"]
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(face["feature"]), "<f4"), rows[7])
 
 
 def test_the_check_finds_what_is_there_and_not_what_is_gone(
