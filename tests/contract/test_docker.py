@@ -21,7 +21,7 @@ HEALTH = DOCKER / "health.py"
 DIFFER = ("requirements/", "LABEL", "ENV PATH", "HEALTHCHECK")
 """How lines begin, or what they name, in which the two files may differ."""
 
-DATA = "/var/lib/norma /keys"
+DATA = "/var/lib/norma /keys /first"
 """What the service's user may write to, where a volume is."""
 
 devices = pytest.mark.parametrize("device", FILES)
