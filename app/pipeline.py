@@ -48,6 +48,11 @@ class Pipeline:
         """False while a network fails again and again."""
         return self.detector.well and self.recogniser.well
 
+    def close(self) -> None:
+        """End the networks' threads, where they have any."""
+        self.detector.close()
+        self.recogniser.close()
+
     def probe(self) -> None:
         """Run both networks once on a grey picture. Raises InferenceFailedError."""
         self._look_at_grey(PROBE_SIDE, PROBE_SIDE)

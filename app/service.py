@@ -1,6 +1,5 @@
 """The only place where parts are put together, and the questions that can be put to the whole."""
 
-import os
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -27,7 +26,7 @@ from app.errors import (
 from app.gallery.room import GalleryRoom, open_room
 from app.inference import packages
 from app.inference.engine import Engine, EngineOptions
-from app.inference.runtime import Runtime
+from app.inference.policy import choose
 from app.inference.turn import Turn
 from app.pipeline import Detection, Pipeline
 from app.security.guard import Guard
@@ -169,6 +168,7 @@ class Service:
     def close(self) -> None:
         """Let what runs end, and stop."""
         self.engine.close()
+        self.pipeline.close()
         self.gallery.close()
         self.guard.close()
         if self.tracing is not None:
@@ -180,9 +180,10 @@ def build_pipeline(
 ) -> tuple[Pipeline, Package, Package]:
     """The pipeline and the detector's and recogniser's packages. Raises StartError."""
     cv2.setNumThreads(1)  # the workers are the parallelism
+    policy = choose(settings)
     detector = packages.find(settings.detector, settings.packages_dir)
     recogniser = packages.find(settings.recogniser, settings.packages_dir)
-    runtime = runtime_of(settings)
+    gathered = policy.gathered(meters)
     pipeline = Pipeline(
         limits=ImageLimits(
             max_bytes=settings.max_image_bytes,
@@ -192,21 +193,12 @@ def build_pipeline(
             min_side=settings.min_side,
             max_aspect=settings.max_aspect,
         ),
-        detector=packages.open_detector(detector, runtime),
-        recogniser=packages.open_recogniser(recogniser, runtime),
+        detector=packages.open_detector(detector, policy.runtime, gathered),
+        recogniser=packages.open_recogniser(recogniser, policy.runtime, gathered),
         judge=QualityJudge(recogniser.quality(), settings.min_face),
         meters=meters,
     )
     return pipeline, detector, recogniser
-
-
-def runtime_of(settings: Settings) -> Runtime:
-    """What the settings say of it."""
-    return Runtime(settings.device, settings.arithmetic, _workers(settings))
-
-
-def _workers(settings: Settings) -> int:
-    return settings.workers or os.cpu_count() or 1
 
 
 def build_service(settings: Settings) -> Service:
@@ -265,7 +257,7 @@ def _check_rates(settings: Settings, calibration: Calibration | None) -> None:
 
 def _engine_options(settings: Settings) -> EngineOptions:
     return EngineOptions(
-        workers=_workers(settings),
+        workers=choose(settings).runtime.workers,
         queue=settings.queue,
         deadline=settings.deadline,
         stall=settings.stall,

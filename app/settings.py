@@ -63,6 +63,17 @@ class Settings(BaseSettings):
     arithmetic: Literal["float32", "bfloat16"] = "float32"
     """How a CPU computes networks. "bfloat16" is faster and moves features by a cosine of up to
     0.0005; it needs OpenVINO and a processor with AVX512-BF16 or AMX."""
+    gpus: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=63)], ...], NoDecode, Field(min_length=1)
+    ] = (0,)
+    """Numbers of the GPUs to use, with commas between them; each holds both networks."""
+    batch: Annotated[int, Field(ge=0, le=256)] = 0
+    """Most images of one network run, gathered across requests; 0 means 32 on GPUs and 1, which
+    gathers nothing, on CPUs."""
+    cuda_graphs: bool = False
+    """Capture each network's run once for each shape and replay it: less work for the CPU."""
+    tensorrt: bool = False
+    """Run networks by TensorRT, which builds its engines at the first start (minutes)."""
 
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Threads that decode, detect, align and embed; 0 means one for each core."""
@@ -187,7 +198,7 @@ class Settings(BaseSettings):
         """Whether only this machine can connect."""
         return _is_loopback(self.host)
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "gpus", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -13,8 +13,8 @@ from rich.markup import escape
 from app.commands.common import out, settings
 from app.errors import StartError
 from app.inference import packages
+from app.inference.policy import choose
 from app.security.start import open_guard
-from app.service import runtime_of
 from app.settings import Settings
 from export import package
 from export.errors import PackageError
@@ -132,7 +132,7 @@ def _roles(chosen: Settings) -> Iterator[Finding]:
         ("recogniser", chosen.recogniser, packages.open_recogniser),
     ):
         try:
-            running = opening(packages.find(name, chosen.packages_dir), runtime_of(chosen))
+            running = opening(packages.find(name, chosen.packages_dir), choose(chosen).runtime)
         except StartError as error:
             yield Finding(role, name, error.message)
         else:

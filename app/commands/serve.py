@@ -10,6 +10,7 @@ import uvicorn
 
 from app.commands.common import settings
 from app.http.connections import ConnectionLimits, guarded
+from app.inference.policy import choose
 from app.main import create_app
 from app.security.caller import LOCAL_OWNER
 from app.security.keysource import key_source
@@ -98,7 +99,7 @@ def _announce(service: Service) -> None:
             manifest.licence.name,
             use,
         )
-    _log.info("%d workers, one photo each, no batching", service.engine.workers)
+    _log.info("%s", choose(chosen).describe())
     if service.calibration is None:
         _log.warning("no calibration: verify needs threshold= until `norma calibrate`")
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host

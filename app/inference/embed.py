@@ -37,6 +37,10 @@ class Recogniser(Protocol):
         """One embedding for each uint8 RGB crop of the template's size, in order."""
         ...
 
+    def close(self) -> None:
+        """End its network's threads, where it has any."""
+        ...
+
 
 class OnnxRecogniser:
     """A recogniser from a model package."""
@@ -80,6 +84,9 @@ class OnnxRecogniser:
             Embedding(feature, float(norm), self.contract_id)
             for feature, norm in zip(features_ND, lengths_N, strict=True)
         ]
+
+    def close(self) -> None:
+        self._session.close()
 
     def features(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Raw features, float32 (N, D). Raises InferenceInvalidError on a wrong shape."""

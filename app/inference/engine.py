@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 from app.errors import NormaError, NotReadyError
 from app.inference.crew import Crew
 from app.inference.dispatch import Dispatcher
-from app.inference.turn import Clock, Ticket, Turn
+from app.inference.turn import CURRENT, Clock, Ticket, Turn
 from app.telemetry.meters import SILENT, Load, Meters
 
 T = TypeVar("T")
@@ -119,8 +119,7 @@ class Engine:
         return await asyncio.gather(*map(outcome, jobs, futures))
 
     def _submit(self, jobs: Sequence[Callable[[], T]], turn: Turn) -> list[asyncio.Future[T]]:
-        # In the caller's context, so that a trace finds its stages.
-        works = [(None, partial(copy_context().run, job)) for job in jobs]
+        works = [(None, _in_context(job, turn)) for job in jobs]
         tickets: list[Ticket[Job, T]] = self._dispatcher.join(works, turn)
         return [asyncio.wrap_future(ticket.future) for ticket in tickets]
 
@@ -159,6 +158,13 @@ class Engine:
     def close(self) -> None:
         """Wait for what runs; refuse what waits."""
         self._crew.close()
+
+
+def _in_context(job: Callable[[], T], turn: Turn) -> Callable[[], T]:
+    """In the caller's context, so that a trace finds its stages and a network the turn."""
+    context = copy_context()
+    context.run(CURRENT.set, turn)
+    return partial(context.run, job)
 
 
 def _run(_: int, jobs: Sequence[Job]) -> list[Any]:

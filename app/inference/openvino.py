@@ -42,6 +42,9 @@ class Bfloat16Network:
         self.batchable: bool = network.inputs[0].partial_shape[0].is_dynamic
         self._own = threading.local()
 
+    def close(self) -> None:
+        """Nothing runs by itself."""
+
     def run(self, tensor_NCHW: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """The outputs in the order asked for. Raises InferenceFailedError."""
         try:

@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from app.errors import NormaError, StartError
 from app.inference.embed import OnnxRecogniser
+from app.inference.gathering import GatheredNetwork, Split, rows
+from app.inference.policy import Gathered
 from app.inference.renewal import RenewedSession
 from app.inference.runtime import CPU, Runtime
-from app.vision.detect import BFLOAT16_FAMILIES, OnnxDetector
+from app.inference.session import FIRST_GPU, Network
+from app.telemetry.meters import Network as NetworkName
+from app.vision.detect import BFLOAT16_FAMILIES, SPLITS, OnnxDetector
 from export import golden, package
 from export.errors import PackageError
 from export.manifest import GOLDEN, MODEL, DetectorManifest, RecogniserManifest
@@ -50,39 +54,59 @@ def installed(packages_dir: Path) -> list[str]:
     )
 
 
-def open_recogniser(found: Package, runtime: Runtime = CPU) -> OnnxRecogniser:
+def open_recogniser(
+    found: Package, runtime: Runtime = CPU, gathered: Gathered | None = None
+) -> OnnxRecogniser:
     """A recogniser that reproduces its golden vectors. Raises StartError where it does not."""
     manifest = found.manifest
     if not isinstance(manifest, RecogniserManifest):
         raise StartError(f"{found.path}: is a {manifest.kind}, a recogniser is needed")
     with _naming(found):
-        session = _session(found, manifest.input.name, [manifest.output], runtime)
-        recogniser = OnnxRecogniser(session, manifest)
+        sessions = _sessions(found, (manifest.input.name, [manifest.output]), runtime, gathered)
         inputs, expected_ND = _golden(found, golden.INPUTS, golden.FEATURES)
-        _refuse(golden.feature_problem(expected_ND, recogniser.features(inputs)))
-    return recogniser
+        for session in sessions:
+            features_ND = OnnxRecogniser(session, manifest).features(inputs)
+            _refuse(golden.feature_problem(expected_ND, features_ND))
+    return OnnxRecogniser(_together(sessions, gathered, rows, "recogniser"), manifest)
 
 
-def open_detector(found: Package, runtime: Runtime = CPU) -> OnnxDetector:
+def open_detector(
+    found: Package, runtime: Runtime = CPU, gathered: Gathered | None = None
+) -> OnnxDetector:
     """A detector that reproduces its golden outputs. Raises StartError where it does not."""
     manifest = found.manifest
     if not isinstance(manifest, DetectorManifest):
         raise StartError(f"{found.path}: is a {manifest.kind}, a detector is needed")
     runtime = runtime if manifest.family in BFLOAT16_FAMILIES else runtime.exact()
     with _naming(found):
-        session = _session(found, manifest.input.name, manifest.outputs, runtime)
+        sessions = _sessions(found, (manifest.input.name, manifest.outputs), runtime, gathered)
         names = [f"output_{n}" for n in range(len(manifest.outputs))]
         inputs, *expected = _golden(found, golden.INPUTS, *names)
-        outputs = session.run(manifest.input.preprocessing()(inputs))
-        _refuse(golden.output_problem(expected, outputs, runtime.output_drift))
-    return OnnxDetector(session, manifest)
+        for session in sessions:
+            outputs = session.run(manifest.input.preprocessing()(inputs))
+            _refuse(golden.output_problem(expected, outputs, runtime.output_drift))
+    return OnnxDetector(
+        _together(sessions, gathered, SPLITS[manifest.family], "detector"), manifest
+    )
 
 
-def _session(
-    found: Package, inputs: str, outputs: Sequence[str], runtime: Runtime
-) -> RenewedSession:
-    """Opened anew, should it have to be, from the same verified file."""
-    return RenewedSession(runtime.opening(lambda: found.read(MODEL), inputs, outputs))
+def _sessions(
+    found: Package, names: tuple[str, Sequence[str]], runtime: Runtime, gathered: Gathered | None
+) -> list[RenewedSession]:
+    """One for each place; opened anew, should one have to be, from the same verified file."""
+    places = gathered.places if gathered else (FIRST_GPU,)
+    return [
+        RenewedSession(runtime.opening(lambda: found.read(MODEL), *names, place))
+        for place in places
+    ]
+
+
+def _together(
+    sessions: Sequence[Network], gathered: Gathered | None, split: Split, name: NetworkName
+) -> Network:
+    if gathered is None:
+        return sessions[0]
+    return GatheredNetwork(sessions, split, gathered.options, name, gathered.meters)
 
 
 @contextmanager

@@ -59,6 +59,9 @@ class RenewedSession:
         self._failures = 0
         return outputs
 
+    def close(self) -> None:
+        """Nothing runs by itself."""
+
     def _failed(self, session: Network | None) -> None:
         with self._lock:
             if session is not self._session:  # another thread was faster

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from app.inference.openvino import Bfloat16Network
-from app.inference.session import Device, Network, Session
+from app.inference.session import FIRST_GPU, Cuda, Device, Network, Session
 from export.golden import MAX_NORM_DRIFT
 
 BFLOAT16_DRIFT = 0.05
@@ -32,12 +32,16 @@ class Runtime:
         return BFLOAT16_DRIFT if self.arithmetic == "bfloat16" else MAX_NORM_DRIFT
 
     def opening(
-        self, read: Callable[[], bytes], inputs: str, outputs: Sequence[str]
+        self,
+        read: Callable[[], bytes],
+        inputs: str,
+        outputs: Sequence[str],
+        place: Cuda = FIRST_GPU,
     ) -> Callable[[], Network]:
         """Opens the network that `read` gives, as often as it is called. Raises StartError."""
         if self.arithmetic == "bfloat16":
             return lambda: Bfloat16Network(read(), inputs, outputs, self.workers)
-        return lambda: Session(read(), inputs, outputs, self.device)
+        return lambda: Session(read(), inputs, outputs, self.device, place)
 
 
 CPU = Runtime()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -21,6 +22,10 @@ class Turn:
 
     tenant: str
     deadline: float
+
+
+CURRENT: ContextVar[Turn] = ContextVar("norma_turn")
+"""Whose work a worker is at; what it asks of a network is asked in that turn."""
 
 
 @dataclass(eq=False, slots=True)

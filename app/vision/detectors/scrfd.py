@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.errors import InferenceInvalidError
 from app.vision.candidates import Array, Candidates, centres, join
 
 STRIDES = (8, 16, 32)
@@ -27,6 +28,13 @@ def decode(
         )
         for image in range(batch)
     ]
+
+
+def split(outputs: Sequence[Array], batch: int) -> list[list[Array]]:
+    """Each image's outputs, as if it had been alone. Raises InferenceInvalidError."""
+    if any(output.size % (batch * _ANCHORS * output.shape[-1]) for output in outputs):
+        raise InferenceInvalidError(f"{batch} images gave outputs that do not divide")
+    return [[_of_image(part, batch, image) for part in outputs] for image in range(batch)]
 
 
 def _of_image(part: Array, batch: int, image: int) -> Array:

@@ -88,7 +88,7 @@ def found(made: Package, photo: bytes) -> list[Face]:
         min_side=16,
         max_aspect=20.0,
     )
-    return packages.open_detector(made, "cpu").detect([decode(photo, limits)])[0]
+    return packages.open_detector(made).detect([decode(photo, limits)])[0]
 
 
 def test_yunet_finds_what_the_full_precision_weights_find(
