@@ -61,7 +61,7 @@ def create(
     lasts = _span(expires)
     spec = KeySpec(
         name=_line(name),
-        owner=names.checked(owner, "owner"),
+        owner=names.checked(owner, "key's owner"),
         scopes=scopes.parse(scope.split(",")),
         expires_at=None if lasts is None else now + lasts,
         rate=rate,

@@ -215,6 +215,26 @@ def told(answer: httpx.Response, gallery: str) -> tuple[int, str]:
     return answer.status_code, answer.text.replace(gallery, "").replace(request_id, "")
 
 
+def test_a_feature_in_a_search_needs_its_scope_too(world: World) -> None:
+    place = world.place(MINE)
+    body = {"feature": access.FEATURE, "contract_id": world.contract_id}
+    for scopes, status in ((ALL - {Scope.EMBEDDINGS}, 403), (ALL, 200)):
+        headers = bearer(world.key(MINE, scopes))
+        path = place.url(f"{access.GALLERY}/search")
+        assert world.request("POST", path, json=body, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("operation", [one for one in GUARDED if ROWS[one].json is not None])
+def test_a13_fields_that_nobody_asked_for_are_refused(world: World, operation: str) -> None:
+    row, place = ROWS[operation], world.place(MINE)
+    [row] = [one for one in access.rows(world.contract_id) if one.operation == operation]
+    headers = bearer(world.key(MINE, ALL))
+    for extra in ({"owner": THEIRS}, {"is_admin": True}, {"scopes": ["admin"]}, {"id": 1}):
+        body = (row.json or {}) | extra
+        answer = world.request(row.method, place.url(row.path), json=body, headers=headers)
+        assert code(answer)[0] == 422, answer.text
+
+
 def test_what_is_not_there_is_not_shown_to_strangers(world: World) -> None:
     assert world.request("GET", "/v1/nothing").status_code == 401
     assert (
