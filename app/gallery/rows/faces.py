@@ -147,7 +147,8 @@ def by_ids(
 def features(connection: sqlite3.Connection, gallery: Gallery, subject_id: int) -> list[bytes]:
     """The stored features of a subject, oldest first."""
     rows = connection.execute(
-        "SELECT f.uid, s.uid, f.feature FROM faces f JOIN subjects s ON s.id = f.subject_id"
+        "SELECT f.uid, s.uid, f.feature FROM faces f JOIN subjects s"
+        " ON s.id = f.subject_id AND s.owner = f.owner"
         " WHERE f.owner = ? AND f.gallery_id = ? AND f.subject_id = ? ORDER BY f.id",
         (gallery.owner, gallery.id, subject_id),
     )
@@ -157,7 +158,8 @@ def features(connection: sqlite3.Connection, gallery: Gallery, subject_id: int) 
 def feature(connection: sqlite3.Connection, gallery: Gallery, face: StoredFace) -> bytes:
     """The stored feature of one face."""
     row = connection.execute(
-        "SELECT f.uid, s.uid, f.feature FROM faces f JOIN subjects s ON s.id = f.subject_id"
+        "SELECT f.uid, s.uid, f.feature FROM faces f JOIN subjects s"
+        " ON s.id = f.subject_id AND s.owner = f.owner"
         " WHERE f.owner = ? AND f.id = ?",
         (gallery.owner, face.id),
     ).fetchone()
@@ -170,7 +172,8 @@ def read_after(
     """(face id, subject id, feature) of the whole gallery in order of id, some thousand a time."""
     cursor = connection.execute(
         "SELECT f.id, f.subject_id, f.uid, s.uid, f.feature"
-        " FROM faces f INDEXED BY faces_by_gallery JOIN subjects s ON s.id = f.subject_id"
+        " FROM faces f INDEXED BY faces_by_gallery JOIN subjects s"
+        " ON s.id = f.subject_id AND s.owner = f.owner"
         " WHERE f.owner = ? AND f.gallery_id = ? AND f.id > ? ORDER BY f.id",
         (gallery.owner, gallery.id, after),
     )
