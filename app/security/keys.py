@@ -114,7 +114,7 @@ class KeyStore:
         return self._change("expires_at = min(coalesce(expires_at, ?1), ?1)", key_id, at)
 
     def all(self) -> list[Key]:
-        """Every key, those of old too, by the time of their making."""
+        """Every key, those of old too, in the order of their making."""
         if not self.exists():
             return []
         with self.explained(), closing(self.connect()) as connection:
@@ -175,7 +175,7 @@ class KeyStore:
 
 def read_all(connection: sqlite3.Connection) -> list[Key]:
     """Every key, over a connection that stays open."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM keys ORDER BY created_at, id")  # noqa: S608
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM keys ORDER BY rowid")  # noqa: S608
     return [_key(row) for row in rows]
 
 
