@@ -28,6 +28,7 @@ NormaError
 │   └── storage_full 507, storage_failed 503, gallery_corrupt 503
 ├── BusyError                     overloaded 503 with Retry-After: nothing was begun
 ├── DeadlineError                 deadline_exceeded 504: queued or computed for too long
+│   └── decode_busy 503
 ├── InferenceError                inference_failed 500, inference_invalid 500
 └── StartError                    the service cannot start; never reaches HTTP
 """
@@ -316,6 +317,10 @@ class DeadlineError(NormaError):
     code = "deadline_exceeded"
     status = 504
     retry_after = 1
+class DecodeBusyError(BusyError):
+    """Decoding this image would take more memory than others leave."""
+
+    code = "decode_busy"
 
 
 class NotReadyError(NormaError):

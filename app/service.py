@@ -37,6 +37,7 @@ from app.telemetry.meters import SILENT, Meters
 from app.telemetry.metrics import Build, Metrics
 from app.telemetry.tracing import Tracing, open_tracing
 from app.vision.limits import ImageLimits
+from app.vision.memory import DecodeMemory
 from app.vision.quality import QualityJudge, Stage
 from export import package
 from export.errors import PackageError
@@ -192,6 +193,7 @@ def build_pipeline(
             max_side=settings.max_side,
             min_side=settings.min_side,
             max_aspect=settings.max_aspect,
+            memory=DecodeMemory(settings.decode_memory),
         ),
         detector=packages.open_detector(detector, policy.runtime, gathered),
         recogniser=packages.open_recogniser(recogniser, policy.runtime, gathered),

@@ -156,6 +156,8 @@ class Settings(BaseSettings):
     """Longest side over shortest side."""
     min_side: Annotated[int, Field(ge=1)] = 16
     """Shortest side in pixels; no face fits into less."""
+    decode_memory: Annotated[int, Field(ge=16 * MiB)] = 1024 * MiB
+    """Bytes that images being decoded may take together; more are refused at once (503)."""
     body_timeout: Annotated[float, Field(gt=0)] = 30.0
     """Seconds within which a request body must have arrived."""
     min_body_rate: Annotated[int, Field(ge=0)] = 1024

@@ -18,6 +18,7 @@ from app.domain import Image, ImageFormat
 from app.errors import ImageUndecodableError, ImageUnsupportedError, NormaError
 from app.vision.containers import check_png, jpeg_structure
 from app.vision.limits import ImageLimits
+from app.vision.memory import peak_bytes
 
 # Pillow's own guard would warn before ours has spoken; `ImageLimits` is checked on every header.
 PIL.Image.MAX_IMAGE_PIXELS = None
@@ -76,16 +77,29 @@ def _decode(data: bytes, kind: ImageFormat, limits: ImageLimits) -> Image:
         scaled = jpeg is not None and not jpeg.whole and opened.mode != "CMYK"
         # Before anything else is asked of `opened`: even reading a PNG's EXIF decodes the pixels.
         limits.check_sides(*sides, kind, scaled=scaled)
-        pixels = _flatten(opened) if jpeg is None else _jpeg(data, opened)
-        orientation = _orientation(opened)
+        with limits.memory.reserve(_peak_bytes(opened, kind, scaled=scaled)):
+            pixels = _flatten(opened) if jpeg is None else _jpeg(data, opened)
+            orientation = _orientation(opened)
+            upright = _upright(pixels, orientation)
     width, height = sides if orientation < 5 else sides[::-1]
     return Image(
-        pixels=_upright(pixels, orientation),
+        pixels=upright,
         format=kind,
         width=width,
         height=height,
         scale=pixels.shape[1] / sides[0],
     )
+
+
+def _peak_bytes(opened: PIL.Image.Image, kind: ImageFormat, *, scaled: bool) -> int:
+    pixels = opened.width * opened.height
+    if scaled:
+        pixels = min(pixels, (2 * DECODE_SIDE) ** 2)
+    return peak_bytes(kind, pixels, transparent=_is_transparent(opened))
+
+
+def _is_transparent(opened: PIL.Image.Image) -> bool:
+    return "A" in opened.mode or "transparency" in opened.info
 
 
 def _jpeg(data: bytes, opened: PIL.Image.Image) -> NDArray[np.uint8]:
@@ -114,7 +128,7 @@ def _flatten(opened: PIL.Image.Image) -> NDArray[np.uint8]:
         raise ImageUndecodableError(f"pixels of mode {opened.mode} are not read")
     if opened.mode == "P":
         _check_palette(opened)
-    if "A" in opened.mode or "transparency" in opened.info:
+    if _is_transparent(opened):
         layer = opened.convert("RGBA")
         canvas = PIL.Image.new("RGBA", layer.size, (*_BACKGROUND, 255))
         return _rgb(PIL.Image.alpha_composite(canvas, layer))

@@ -1,9 +1,10 @@
 """What an image may be, checked on its header before any pixel is decoded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.domain import ImageFormat
 from app.errors import ImageDimensionsError, ImageEmptyError, ImageTooLargeError
+from app.vision.memory import DecodeMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class ImageLimits:
     max_side: int
     min_side: int
     max_aspect: float
+    memory: DecodeMemory = field(default_factory=DecodeMemory)
 
     def check_bytes(self, size: int) -> None:
         """Raises ImageEmptyError or ImageTooLargeError."""
