@@ -27,8 +27,8 @@ NormaError
 ├── StoreError                    the gallery's disk: nothing of the request was kept
 │   └── storage_full 507, storage_failed 503, gallery_corrupt 503
 ├── BusyError                     overloaded 503 with Retry-After: nothing was begun
-├── DeadlineError                 deadline_exceeded 504: queued or computed for too long
 │   └── decode_busy 503
+├── DeadlineError                 deadline_exceeded 504: queued or computed for too long
 ├── InferenceError                inference_failed 500, inference_invalid 500
 └── StartError                    the service cannot start; never reaches HTTP
 """

@@ -197,8 +197,7 @@ def check_contract(gallery: Gallery, contract_id: str) -> None:
     """Raises ContractMismatchError unless the features live in the gallery's space."""
     if contract_id != gallery.spec.contract_id:
         raise ContractMismatchError(
-            f"gallery {gallery.name!r} keeps features of contract {gallery.spec.contract_id}, "
-            f"these are of {contract_id}"
+            f"this gallery keeps features of contract {gallery.spec.contract_id} alone"
         )
 
 

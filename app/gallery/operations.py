@@ -66,7 +66,7 @@ def change_gallery(
 
 def _at_version(connection: Connection, owner: str, name: str, version: int | None) -> Gallery:
     gallery = galleries.get(connection, owner, name)
-    _expect(f"gallery {name!r}", gallery.version, version)
+    _expect("the gallery", gallery.version, version)
     return gallery
 
 
@@ -77,9 +77,7 @@ def _expect(what: str, version: int, expected: int | None) -> None:
 
 def _check_consent(gallery: Gallery, spec: SubjectSpec) -> None:
     if gallery.spec.policy.require_consent and spec.consent_ref is None:
-        raise ConsentMissingError(
-            f"gallery {gallery.name!r} keeps faces of subjects with a consent_ref only"
-        )
+        raise ConsentMissingError("this gallery keeps faces of subjects with a consent_ref only")
 
 
 def upsert_subject(
@@ -98,7 +96,7 @@ def upsert_subject(
     connection = transaction.connection
     gallery = galleries.get(connection, owner, gallery_name)
     found = subjects.find(connection, gallery, key)
-    _expect(f"subject {key!r}", found.version if found else 0, version)
+    _expect("the subject", found.version if found else 0, version)
     spec = change(found)
     if found is None:
         subject = subjects.insert(connection, gallery, key, spec)
@@ -161,7 +159,7 @@ def erase_subject(
     connection = transaction.connection
     gallery = galleries.get(connection, owner, gallery_name)
     subject = subjects.get(connection, gallery, key)
-    _expect(f"subject {key!r}", subject.version, version)
+    _expect("the subject", subject.version, version)
     ids = faces.ids_of_subjects(connection, gallery, [subject.id])
     return _erase(transaction, gallery, subject, ids, "subject", subject.uid)
 

@@ -189,7 +189,7 @@ class GalleryService:
             found = galleries.get(connection, owner, gallery)
             face = faces.find(connection, found, uid)
             if face is None:
-                raise EnrolledFaceNotFoundError(f"there is no face {uid!r} in {gallery!r}")
+                raise EnrolledFaceNotFoundError("there is no such face in this gallery")
             blob = faces.feature(connection, found, face)
         return features.unpacked(blob, self._store.options.feature_type)
 
@@ -252,7 +252,7 @@ class GalleryService:
             subject = subjects.get(connection, found, key)
             blobs = faces.features(connection, found, subject.id)
         if not blobs:
-            raise EnrolledFaceNotFoundError(f"subject {key!r} has no face")
+            raise EnrolledFaceNotFoundError("this subject has no face")
         stack = np.frombuffer(b"".join(blobs), self._store.options.feature_type)
         return found, stack.reshape(len(blobs), -1).astype(np.float64)
 
@@ -269,9 +269,7 @@ class GalleryService:
 def check_identify(gallery: Gallery) -> None:
     """Raises IdentifyDisabledError unless the gallery may be searched."""
     if not gallery.spec.identify:
-        raise IdentifyDisabledError(
-            f"gallery {gallery.name!r} does not allow identify: only 1:1 is answered"
-        )
+        raise IdentifyDisabledError("this gallery does not allow identify: only 1:1 is answered")
 
 
 def _page(limit: int) -> int:

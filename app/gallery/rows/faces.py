@@ -105,7 +105,7 @@ def get(connection: sqlite3.Connection, gallery: Gallery, subject: Subject, uid:
     """Raises EnrolledFaceNotFoundError where the subject has no such face."""
     found = find(connection, gallery, uid)
     if found is None or found.subject_id != subject.id:
-        raise EnrolledFaceNotFoundError(f"subject {subject.key!r} has no face {uid!r}")
+        raise EnrolledFaceNotFoundError("this subject has no such face")
     return found
 
 

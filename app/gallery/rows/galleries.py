@@ -34,7 +34,7 @@ def create(connection: Connection, owner: str, spec: GallerySpec) -> Gallery:
             (owner, spec.name, uid, spec.contract_id, spec.dim, *_terms(spec), now(), data_key),
         )
     except sqlite3.IntegrityError:
-        raise GalleryExistsError(f"there is a gallery {spec.name!r} already") from None
+        raise GalleryExistsError("there is a gallery of this name already") from None
     return get(connection, owner, spec.name)
 
 
@@ -45,7 +45,7 @@ def get(connection: Connection, owner: str, name: str) -> Gallery:
         (owner, name),
     ).fetchone()
     if row is None:
-        raise GalleryNotFoundError(f"there is no gallery {name!r}")
+        raise GalleryNotFoundError("there is no such gallery")
     return _gallery(connection, row)
 
 

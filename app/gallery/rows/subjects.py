@@ -21,7 +21,7 @@ def get(connection: sqlite3.Connection, gallery: Gallery, key: str) -> Subject:
     """Raises SubjectNotFoundError."""
     found = find(connection, gallery, key)
     if found is None:
-        raise SubjectNotFoundError(f"there is no subject {key!r} in {gallery.name!r}")
+        raise SubjectNotFoundError("there is no such subject in this gallery")
     return found
 
 
@@ -64,7 +64,7 @@ def insert(
     """A new subject, counted. Raises LimitReachedError where the gallery is full."""
     if gallery.subjects >= gallery.spec.limits.subjects:
         raise LimitReachedError(
-            f"{gallery.name!r} holds its limit of {gallery.spec.limits.subjects} subjects",
+            f"the gallery holds its limit of {gallery.spec.limits.subjects} subjects",
             limit="subjects",
             value=gallery.spec.limits.subjects,
         )

@@ -6,7 +6,13 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
 
 from app.domain import Box, FaceSelect, QualityPolicy
 from app.errors import FeatureInvalidError
@@ -20,18 +26,33 @@ from app.gallery.types import (
     Subject,
     SubjectSpec,
 )
+from app.http import strict_json
+from app.http.inputs import In
 from app.http.schemas import BoxOut, Cosine, Options, Out, Rate
 from app.identify import Query
 from app.operating import Asked
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,127}|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,126}"
+        r"|\.\.[A-Za-z0-9._-]{1,126})$"
+    ),
+]
+"""1 to 128 letters, digits, dots, dashes and underscores, but not one or two dots alone."""
 Scalar = bool | int | float | str | None
 
 
-class In(BaseModel):
-    """Base of all request bodies. Unknown fields are refused."""
+def _from_query(text: object) -> object:
+    return strict_json.loads(text.encode()) if isinstance(text, str) else text
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+QueryObject = Annotated[
+    dict[str, Scalar],
+    BeforeValidator(_from_query),
+    WithJsonSchema({"type": "string", "contentMediaType": "application/json"}),
+]
+"""A JSON object as the text of a query parameter."""
 
 
 class SubjectIn(In):
@@ -149,6 +170,9 @@ class ReceiptOut(Out):
         )
 
 
+ContractId = Annotated[str, Field(max_length=128)]
+
+
 class FeatureIn(In):
     feature: str = Field(description="base64 of little-endian float32, raw (not normalised).")
     quality: float | None = Field(None, ge=0, le=100)
@@ -160,7 +184,7 @@ class FeatureIn(In):
 
 
 class FeaturesIn(In):
-    contract_id: str
+    contract_id: ContractId
     features: list[FeatureIn] = Field(min_length=1, max_length=20)
 
 
@@ -207,7 +231,7 @@ class IdentifyOptions(Options):
     tag: list[str] = Field(
         default_factory=list, max_length=32, description="Only subjects with all of these."
     )
-    metadata: Json[dict[str, Scalar]] = Field(
+    metadata: QueryObject = Field(
         default_factory=dict,
         description="Only subjects with all of these values: a JSON object, top level.",
     )
@@ -277,7 +301,7 @@ class SearchIn(In):
     """One of feature (with contract_id), face or subject."""
 
     feature: str | None = Field(None, description="base64 of little-endian float32, raw.")
-    contract_id: str | None = None
+    contract_id: ContractId | None = None
     face: str | None = Field(None, description="Id of an enrolled face.")
     subject: str | None = Field(None, description="Others that look like this subject.")
     k: int = Field(10, ge=1, le=1000)

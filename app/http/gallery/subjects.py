@@ -78,7 +78,7 @@ async def patch(
 
     def change(before: Subject | None) -> SubjectSpec:
         if before is None:
-            raise SubjectNotFoundError(f"there is no subject {subject!r} in {gallery!r}")
+            raise SubjectNotFoundError("there is no such subject in this gallery")
         return body.over(before.spec)
 
     found, _ = await service.gallery.run(

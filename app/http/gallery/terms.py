@@ -9,7 +9,8 @@ from pydantic import Field, JsonValue
 from app.domain import QualityPolicy
 from app.gallery.policy import Policy, QualityRule
 from app.gallery.types import ConflictPolicy, Gallery, GallerySpec, Limits
-from app.http.gallery.schemas import In, Name
+from app.http.gallery.schemas import Name
+from app.http.inputs import In
 from app.http.schemas import Out, Rate
 
 
