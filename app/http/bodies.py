@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 
 from starlette.requests import ClientDisconnect, Request
 
-from app.errors import BodyUnsupportedError, InputError
+from app.errors import BodyUnsupportedError, ImageUnsupportedError, InputError
 from app.http import multipart, strict_json
 from app.http.routing import JSON, read_json
+from app.vision.decode import sniff
 
 MULTIPART = "multipart/form-data"
-RAW = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+ANY = "application/octet-stream"
+RAW = ("image/jpeg", "image/png", "image/webp", ANY)
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Photos' names come back in answers and errors."""
@@ -37,7 +39,7 @@ async def photos(request: Request, names: Sequence[str]) -> list[bytes]:
         return _exactly(multipart.parse(declared, body, max_parts=len(names)), names)
     if kind == JSON:
         return _exactly(_from_json(await read_json(request, body)), names)
-    return [body]
+    return [_as_declared(body, kind)]
 
 
 async def named_photos(request: Request, most: int) -> dict[str, bytes]:
@@ -73,6 +75,13 @@ def _from_json(fields: strict_json.Json) -> dict[str, bytes]:
     if not isinstance(fields, dict):
         raise InputError("the body must be a JSON object")
     return {name: _base64(text) for name, text in fields.items()}
+
+
+def _as_declared(body: bytes, kind: str) -> bytes:
+    """Raises ImageUnsupportedError where the first bytes are those of another format."""
+    if body and kind != ANY and f"image/{sniff(body)}" != kind:
+        raise ImageUnsupportedError(f"the body is declared as {kind}, which it is not")
+    return body
 
 
 def _base64(text: strict_json.Json) -> bytes:

@@ -133,6 +133,21 @@ def test_b44_other_types_and_encodings_are_refused(
         refused(api.put(where, content=body, headers={"content-type": kind}), expected)
 
 
+@pytest.mark.parametrize("actual", ["JPEG", "PNG", "WEBP"])
+def test_b05_a_raw_photo_is_what_it_is_declared_to_be(api: httpx.Client, actual: str) -> None:
+    photo = corpus.flat(64, 64, actual)
+    for declared in ("image/jpeg", "image/png", "image/webp", "application/octet-stream"):
+        answer = api.post(EMBED, content=photo, headers={"content-type": declared})
+        fits = declared in (f"image/{actual.lower()}", "application/octet-stream")
+        refused(answer, (422, "face_not_found") if fits else (415, "image_unsupported"))
+
+
+@pytest.mark.parametrize("declared", ["image/gif", "image/jpg", "image/svg+xml", "text/html"])
+def test_b05_other_declared_types_are_not_read(api: httpx.Client, declared: str) -> None:
+    answer = api.post(EMBED, content=PHOTO, headers={"content-type": declared})
+    refused(answer, (415, "body_unsupported"))
+
+
 @pytest.mark.parametrize(
     "body",
     [
