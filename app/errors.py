@@ -317,6 +317,8 @@ class DeadlineError(NormaError):
     code = "deadline_exceeded"
     status = 504
     retry_after = 1
+
+
 class DecodeBusyError(BusyError):
     """Decoding this image would take more memory than others leave."""
 
