@@ -114,8 +114,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if switching and announces_body(self.headers):  # the parser would drop it
             self._stop(malformed("a body cannot go with Upgrade"))
         self._settle()
-        self._phase = "body"
         super().on_headers_complete()
+        self._phase = "body"
         if switching:
             self.cycle.keep_alive = False
 
@@ -203,6 +203,9 @@ class GuardedProtocol(HttpToolsProtocol):
                 return  # the damage lies behind a request that still gets its answer
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        elif self._phase == "body":  # it has been answered; this was only the rest
+            self.transport.close()
+            return
         self.transport.write(refusal.response())
         self.transport.close()
 

@@ -11,7 +11,7 @@ from tests.hostile.wire import Server
 PATIENCE = {"head_timeout": "1", "body_timeout": "2", "write_timeout": "1"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running service on the default packages, and a gallery of its own."""
     home = tmp_path_factory.mktemp("hostile")

@@ -45,7 +45,7 @@ def test_f30_a_body_that_dawdles_is_answered_408_and_closed(small: Server) -> No
         raw.sendall(HEAD)
         start = time.monotonic()
         drip(raw, b"\xff" * 100, seconds=2.3)
-        reply = listen(raw, quiet=1)
+        reply = listen(raw)
         assert time.monotonic() - start < 4
     assert (reply.statuses, reply.code, reply.closed) == ([408], "body_timeout", True)
     assert b"connection: close" in reply.data
@@ -79,7 +79,7 @@ def test_f30_a_head_that_dawdles_is_answered_408_and_closed(small: Server) -> No
         start = time.monotonic()
         drip(raw, HEALTH, seconds=3)
         assert time.monotonic() - start < 2.5
-        reply = listen(raw, quiet=1)
+        reply = listen(raw)
     assert (reply.statuses, reply.code, reply.closed) == ([408], "head_timeout", True)
 
 
@@ -94,7 +94,7 @@ def test_f30_empty_lines_do_not_keep_an_answered_connection(small: Server) -> No
         raw.sendall(HEALTH)
         assert raw.recv(4096)
         drip(raw, b"\r\n" * 50, seconds=4)
-        assert listen(raw, quiet=1).closed
+        assert listen(raw).closed
 
 
 def test_f30_a_thousand_half_open_sockets_do_not_keep_others_out(small: Server) -> None:
@@ -106,7 +106,7 @@ def test_f30_a_thousand_half_open_sockets_do_not_keep_others_out(small: Server) 
             raw = stack.enter_context(small.connect())
             raw.sendall(b"POST /v1/embed HTTP/1.1\r\n"[: number % 20])
             if number % 100 == 99:
-                assert small.say(HEALTH, quiet=0.3).statuses == [200]
+                assert small.say(HEALTH, answers=1).statuses == [200]
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -120,7 +120,7 @@ def test_f30_connections_that_all_wait_for_their_answer_leave_no_room(small: Ser
         assert (reply.statuses, reply.code, reply.closed) == ([503], "overloaded", True)
         assert b"retry-after: 1" in reply.data
     time.sleep(0.3)
-    assert small.say(HEALTH).statuses == [200]
+    assert small.say(HEALTH, answers=1).statuses == [200]
 
 
 def test_f30_a_client_that_does_not_read_is_cut_off(small: Server) -> None:
@@ -136,7 +136,7 @@ def test_f30_a_client_that_does_not_read_is_cut_off(small: Server) -> None:
                 pass
             except ConnectionError:
                 break
-            assert small.say(HEALTH, quiet=0.2).statuses == [200]
-        reply = listen(raw, quiet=1)
+            assert small.say(HEALTH, answers=1).statuses == [200]
+        reply = listen(raw)
     assert reply.closed
     assert len(reply.statuses) < asked

@@ -41,11 +41,8 @@ class Server:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
-    def say(self, *parts: bytes, pause: float = 0.0, quiet: float = 0.6) -> Reply:
-        """Send the parts one after the other, then listen until the server closes or is `quiet`.
-
-        Fails where the server neither closes nor falls silent within `PATIENCE`.
-        """
+    def say(self, *parts: bytes, pause: float = 0.0, answers: int | None = None) -> Reply:
+        """Send the parts one after the other, then listen as `listen` does."""
         with self.connect() as raw:
             try:
                 for part in parts:
@@ -53,18 +50,21 @@ class Server:
                     time.sleep(pause)
             except OSError:
                 pass  # the server has closed already; what it said is there to be read
-            return listen(raw, quiet)
+            return listen(raw, answers)
 
 
-def listen(raw: socket.socket, quiet: float) -> Reply:
-    """All that arrives until the other side closes or is silent for `quiet` seconds."""
+def listen(raw: socket.socket, answers: int | None = None) -> Reply:
+    """All that arrives until the server closes, or has given so many answers and is silent.
+
+    Fails where neither has happened within `PATIENCE`.
+    """
     received, end = bytearray(), time.monotonic() + PATIENCE
-    raw.settimeout(quiet)
     while time.monotonic() < end:
+        raw.settimeout(0.05 if _complete(received) == answers else 0.5)
         try:
             part = raw.recv(65536)
         except TimeoutError:
-            if received:
+            if _complete(received) == answers:
                 return Reply(bytes(received), closed=False)
             continue
         except ConnectionError:
@@ -77,7 +77,21 @@ def listen(raw: socket.socket, quiet: float) -> Reply:
     )
 
 
-def request(method: str, target: str, *fields: str, body: bytes = b"", host: str = "h") -> bytes:
+def _complete(received: bytes) -> int:
+    """How many whole answers these bytes are; an unfinished one does not count."""
+    count, rest = 0, bytes(received)
+    while True:
+        head, gap, rest = rest.partition(b"\r\n\r\n")
+        found = re.search(rb"content-length: (\d+)", head)
+        length = int(found[1]) if found else 0
+        if not gap or len(rest) < length:
+            return count
+        count, rest = count + 1, rest[length:]
+
+
+def request(
+    method: str, target: str, *fields: str, body: bytes = b"", host: str = "localhost"
+) -> bytes:
     """One HTTP/1.1 request."""
     lines = [f"{method} {target} HTTP/1.1", *([f"Host: {host}"] if host else []), *fields]
     if body and not any(f.lower().startswith(("content-length", "transfer-enc")) for f in fields):
