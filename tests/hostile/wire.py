@@ -39,7 +39,9 @@ class Server:
     port: int
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return raw
 
     def say(self, *parts: bytes, pause: float = 0.0, answers: int | None = None) -> Reply:
         """Send the parts one after the other, then listen as `listen` does."""
