@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.commands import config, doctor, gallery, keys, labelled, photos, prepare, serve
+from app.commands import audit, config, doctor, gallery, keys, labelled, photos, prepare, serve
 from app.errors import NormaError
 from export.errors import PackageError
 
@@ -47,6 +47,7 @@ def _commands() -> typer.Typer:
     cli.add_typer(config.config, name="config")
     cli.add_typer(gallery.gallery, name="gallery")
     cli.add_typer(keys.keys, name="keys")
+    cli.add_typer(audit.audit, name="audit")
     for entry in sorted(entry_points(group="norma.commands"), key=lambda entry: entry.name):
         found = entry.load()
         if isinstance(found, typer.Typer):

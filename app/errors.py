@@ -25,7 +25,7 @@ NormaError
 │   ├── gallery_exists 409, identity_conflict 409, idempotency_conflict 409, limit_reached 409
 │   └── precondition_failed 412
 ├── StoreError                    the gallery's disk: nothing of the request was kept
-│   └── storage_full 507, storage_failed 503, gallery_corrupt 503
+│   └── storage_full 507, storage_failed 503, gallery_corrupt 503, audit_failed 503
 ├── BusyError                     overloaded 503 with Retry-After: nothing was begun
 │   └── decode_busy 503
 ├── DeadlineError                 deadline_exceeded 504: queued or computed for too long
@@ -301,6 +301,12 @@ class GalleryCorruptError(StoreError):
     """The database file is damaged; the message says how to restore it."""
 
     code = "gallery_corrupt"
+
+
+class AuditFailedError(StoreError):
+    """The audit log cannot be written: changes are refused until it can, nothing was begun."""
+
+    code = "audit_failed"
 
 
 class BusyError(NormaError):

@@ -29,6 +29,7 @@ from app.inference.engine import Engine, EngineOptions
 from app.inference.policy import choose
 from app.inference.turn import Turn
 from app.pipeline import Detection, Pipeline
+from app.security.audit.log import AuditLog, open_audit
 from app.security.guard import Guard
 from app.security.start import open_guard
 from app.settings import Settings
@@ -80,6 +81,7 @@ class Service:
     gallery: GalleryRoom
     metrics: Metrics
     guard: Guard
+    audit: AuditLog
     tracing: Tracing | None = None
     stopping: Event = field(default_factory=Event, repr=False)
     """Set once the process has been asked to end."""
@@ -171,6 +173,7 @@ class Service:
         self.engine.close()
         self.pipeline.close()
         self.gallery.close()
+        self.audit.close()
         self.guard.close()
         if self.tracing is not None:
             self.tracing.close()
@@ -213,7 +216,8 @@ def build_service(settings: Settings) -> Service:
     _check_rates(settings, calibration)
     pipeline.warm_up()
     # Before the workers, whose threads a failed start would leave.
-    gallery = open_room(settings, metrics)
+    audit = open_audit(settings)
+    gallery = open_room(settings, metrics, audit)
     engine = Engine(_engine_options(settings), pipeline, metrics)
     contract_id = pipeline.recogniser.contract_id
     metrics.registry.register(Queues({"workers": engine.load, "gallery": gallery.load}))
@@ -238,6 +242,7 @@ def build_service(settings: Settings) -> Service:
         metrics=metrics,
         tracing=tracing,
         guard=guard,
+        audit=audit,
     )
     metrics.registry.register(Ready(service.check_ready))
     return service

@@ -187,6 +187,10 @@ class Settings(BaseSettings):
         return self.data_dir / "gallery"
 
     @property
+    def audit_dir(self) -> Path:
+        return self.data_dir / "audit"
+
+    @property
     def key_file(self) -> Path:
         return self.master_key_file or self.data_dir / "master.key"
 

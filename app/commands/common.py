@@ -1,11 +1,15 @@
 """What the commands share: settings with a readable error, and the output console."""
 
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
 
 from app.configuration import sources
 from app.errors import StartError
+from app.security.audit.event import Event
+from app.security.audit.log import AuditLog
+from app.security.keysource import key_source
 from app.settings import Settings
 
 out = Console(highlight=False, soft_wrap=True)
@@ -18,6 +22,14 @@ def settings(**given: object) -> Settings:
     """
     options = {name: value for name, value in given.items() if value is not None}
     return sources.load(sources.gather(options))
+
+
+def record(event: Event) -> None:
+    """In the audit log, beside the running service. What has been done stays done where it cannot
+    be: the log says so."""
+    chosen = settings()
+    with closing(AuditLog(chosen.audit_dir, key_source(chosen))) as audit:
+        audit.record(event)
 
 
 def read_photo(path: Path) -> bytes:

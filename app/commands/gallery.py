@@ -6,9 +6,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from app.commands.common import out, settings
+from app.commands.common import out, record, settings
 from app.errors import StartError
 from app.gallery import backup, erase_check, rotation
+from app.security.audit.event import Event
 from app.security.keysource import KeyFile, key_source
 
 gallery = typer.Typer(help="The galleries' files.", no_args_is_help=True)
@@ -21,8 +22,10 @@ def restore(file: File) -> None:
 
     Whoever was erased since the backup is erased again at the next start.
     """
-    directory = settings().gallery_dir
-    backup.restore(file, directory)
+    chosen = settings()
+    directory = chosen.gallery_dir
+    backup.restore(file, directory, key_source(chosen))
+    record(Event("galleries.restored", ""))
     out.print(f"restored {file} into {directory}", markup=False)
 
 
@@ -67,7 +70,9 @@ def rotate_key(
         )
     if forget:
         key = rotation.forget(chosen.gallery_dir, source)
+        record(Event("master_key.forgotten", "", details={"key": key}))
         out.print(f"{source.path} holds master key {key} alone", markup=False)
         return
     key, count = rotation.rotate(chosen.gallery_dir, source)
+    record(Event("master_key.rotated", "", details={"key": key, "galleries": count}))
     out.print(f"master key {key} wraps the keys of {count} galleries", markup=False)

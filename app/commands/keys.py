@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -10,10 +11,11 @@ import orjson
 import typer
 from rich.console import Console
 
-from app.commands.common import out, settings
+from app.commands.common import out, record, settings
 from app.errors import InputError, StartError
 from app.gallery import names
 from app.security import scopes, uses
+from app.security.audit.event import Detail, Event
 from app.security.caller import LOCAL_OWNER
 from app.security.keys import Key, KeySpec, KeyStore
 from app.security.scopes import Scope
@@ -67,7 +69,9 @@ def create(
         rate=rate,
         concurrency=concurrency,
     )
-    _print_new(_store().create(spec, now), spec)
+    made = _store().create(spec, now)
+    record(_event("key.created", made.key_id, spec))
+    _print_new(made, spec)
 
 
 @keys.command("list")
@@ -91,6 +95,7 @@ def listing(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def revoke(key: KeyId) -> None:
     """End a key for good; a running service refuses it within a second."""
     revoked = _known(_store().revoke(_id(key), int(time.time())), key)
+    record(_event("key.revoked", revoked.id, revoked.spec))
     out.print(f"revoked {revoked.id} ({revoked.spec.name})", markup=False)
 
 
@@ -111,10 +116,18 @@ def rotate(
     ends = old.spec.expires_at
     spec = replace(old.spec, expires_at=None if ends is None else now + ends - old.created_at)
     made = store.create(spec, now)
+    record(_event("key.created", made.key_id, spec, {"instead_of": old.id}))
     if overlap is not None:
         store.expire(old.id, now + overlap)
     _print_new(made, spec)
     _notes.print(f"the old key {old.id} works until `norma keys revoke {old.id}`", markup=False)
+
+
+def _event(
+    action: str, key_id: str, spec: KeySpec, more: Mapping[str, Detail] | None = None
+) -> Event:
+    scopes = " ".join(sorted(spec.scopes))
+    return Event(action, spec.owner, details={"key": key_id, "scopes": scopes, **(more or {})})
 
 
 def _store() -> KeyStore:

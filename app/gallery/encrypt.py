@@ -27,6 +27,7 @@ _COPIED = {
     ("subjects", "tags"): "'[]'",
     ("subjects", "consent_ref"): "NULL",
     ("subjects", "sealed"): "seal_subject(gallery_id, uid, key, name, metadata, tags, consent_ref)",
+    ("jobs", "secret"): "seal_spool(gallery_id, uid, secret)",
     ("terms", "term"): "blind_term(gallery_id, term)",
     ("faces", "source"): "seal_photo(gallery_id, uid, source)",
     ("faces", "feature"): "seal_face(gallery_id,"
@@ -128,6 +129,7 @@ class _Sealer:
         define("blind_term", 2, lambda id_, term: subjects.blinded(self._seals[id_], term))
         define("seal_photo", 3, self._photo)
         define("seal_face", 4, self._face)
+        define("seal_spool", 3, self._spool)
 
     def _subject(self, gallery: int, uid: str, key: str, *said: str | None) -> bytes | None:
         name, metadata, tags, consent_ref = said
@@ -138,6 +140,10 @@ class _Sealer:
 
     def _photo(self, gallery: int, uid: str, source: bytes | None) -> bytes | None:
         return faces.sealed_photo(self._seals[gallery], uid, source)
+
+    def _spool(self, gallery: int, uid: str, secret: bytes | None) -> bytes | None:
+        seal = self._seals.get(gallery)  # a job may outlive its gallery
+        return None if secret is None or seal is None else seal.close(secret, "spool", uid)
 
     def _face(self, gallery: int, subject_uid: str, uid: str, feature: bytes) -> bytes:
         return faces.sealed_feature(self._seals[gallery], subject_uid, uid, feature)

@@ -18,6 +18,7 @@ from app.gallery.rows.common import now
 from app.gallery.snapshot import Snapshot
 from app.gallery.types import Gallery
 from app.gallery.writer import Writer
+from app.security.audit.event import Auditor
 
 EVERY_SECONDS = 1.0
 SWEEP_SECONDS = 60
@@ -38,6 +39,7 @@ class Keeper:
         writer: Writer,
         projections: Projections,
         log: tombstones.TombstoneLog,
+        audit: Auditor,
         failpoints: Failpoints,
     ) -> None:
         self._directory = directory
@@ -47,6 +49,7 @@ class Keeper:
         self._writer = writer
         self._projections = projections
         self._log = log
+        self._audit = audit
         self._failpoints = failpoints
         self._snapshots: dict[str, Snapshot] = {}
         self._tickets: queue.SimpleQueue[Future[None] | None] = queue.SimpleQueue()
@@ -69,6 +72,11 @@ class Keeper:
         ticket: Future[None] = Future()
         self._tickets.put(ticket)
         return ticket
+
+    def sweep(self) -> None:
+        """Erases subjects whose time is over now, and not only in the next minute."""
+        self._next_sweep = 0
+        self.purge().result()
 
     def close(self) -> None:
         self._tickets.put(None)
@@ -166,10 +174,11 @@ class Keeper:
 
     def _expire(self, owner: str, gallery: str, key: str) -> None:
         try:
-            self._writer.write(
+            erased = self._writer.write(
                 lambda transaction: operations.erase_subject(transaction, owner, gallery, key),
                 erases=True,
             )
+            self._audit.record(erased.event("subject.expired", owner, gallery, key))
         except NormaError as error:
             _log.warning("an expired subject could not be erased: %s", error)
 

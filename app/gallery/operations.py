@@ -18,6 +18,7 @@ from app.gallery.rows.common import now
 from app.gallery.rows.faces import PackedFace
 from app.gallery.types import Gallery, GallerySpec, StoredFace, Subject, SubjectSpec
 from app.gallery.writer import Change, Transaction
+from app.security.audit.event import Detail, Event
 
 DOOMED = "\x00"
 """Begins the name of a gallery that is being erased: no caller can name it."""
@@ -40,6 +41,15 @@ class Erased:
     faces: int
     revision: int
     erased_at: int
+
+    def event(self, action: str, owner: str, gallery: str, key: str | None = None) -> Event:
+        """The same for the audit log."""
+        details: dict[str, Detail] = {
+            "receipt": self.uid,
+            "faces": self.faces,
+            "revision": self.revision,
+        }
+        return Event(action, owner, gallery, key, details)
 
 
 def create_gallery(transaction: Transaction, owner: str, spec: GallerySpec) -> Gallery:

@@ -21,6 +21,8 @@ from app.errors import (
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.gallery.types import Holdings
+from app.security.audit.event import SILENT as UNRECORDED
+from app.security.audit.event import Auditor
 from app.security.keysource import key_source
 from app.settings import Settings
 from app.telemetry.meters import SILENT, Load, Meters
@@ -134,7 +136,9 @@ class GalleryRoom:
         return self._service
 
 
-def open_room(settings: Settings, meters: Meters = SILENT) -> GalleryRoom:
+def open_room(
+    settings: Settings, meters: Meters = SILENT, audit: Auditor = UNRECORDED
+) -> GalleryRoom:
     """Opened at once where there is a gallery. Raises StartError where that cannot be used."""
     cores = os.cpu_count() or 1
     options = StoreOptions(
@@ -142,6 +146,7 @@ def open_room(settings: Settings, meters: Meters = SILENT) -> GalleryRoom:
         max_bytes=settings.gallery_max_bytes,
         load_threads=cores,
         keys=key_source(settings),
+        audit=audit,
     )
 
     def opening() -> GalleryService:

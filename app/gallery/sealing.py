@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass, field
 
 from app.errors import GalleryCorruptError
-from app.security.cipher import KEY_BYTES, CipherError, DataKey, FileCipher
+from app.security.cipher import KEY_BYTES, CipherError, DataKey, FileCipher, encoded
 from app.security.masterkey import MasterKeys, WrappedByStrangerError
 
 
@@ -49,11 +49,6 @@ class Seal:
 
     def _binding(self, about: tuple[str, ...]) -> bytes:
         return self.place + encoded(*about)
-
-
-def encoded(*parts: str) -> bytes:
-    """The parts so that no other parts give the same bytes."""
-    return b"".join(b"%d:%b" % (len(raw), raw) for raw in (part.encode() for part in parts))
 
 
 class Seals:

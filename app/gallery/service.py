@@ -25,6 +25,7 @@ from app.gallery.types import (
     Subject,
     SubjectSpec,
 )
+from app.security.audit.event import Detail, Event
 from app.telemetry.meters import SILENT, Meters
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class GalleryService:
         self._searcher = Searcher(store, threads, bound, meters)
         self._enroller = Enroller(store, self._searcher)
         self._eraser = Eraser(store)
+        self._audit = store.options.audit
 
     @property
     def store(self) -> GalleryStore:
@@ -81,7 +83,12 @@ class GalleryService:
     def create_gallery(self, owner: str, spec: GallerySpec) -> Gallery:
         """Raises GalleryExistsError, InputError."""
         names.checked(spec.name, "gallery")
-        return self._store.write(lambda t: operations.create_gallery(t, owner, spec))
+        self._audit.check()
+        made = self._store.write(lambda t: operations.create_gallery(t, owner, spec))
+        details: dict[str, Detail]
+        details = {"identify": spec.identify, "contract": spec.contract_id}
+        self._audit.record(Event("gallery.created", owner, spec.name, details=details))
+        return made
 
     def gallery(self, owner: str, name: str) -> Gallery:
         """Raises GalleryNotFoundError."""
@@ -108,9 +115,13 @@ class GalleryService:
     ) -> Gallery:
         """Reads, changes and writes its terms in one transaction. `version` makes it conditional:
         PreconditionFailedError where the gallery is at another. Raises InputError."""
-        return self._store.write(
+        self._audit.check()
+        changed = self._store.write(
             lambda t: operations.change_gallery(t, owner, name, change, version)
         )
+        details = {"identify": changed.spec.identify, "version": changed.version}
+        self._audit.record(Event("gallery.changed", owner, name, details=details))
+        return changed
 
     def erase_gallery(self, owner: str, name: str, version: int | None = None) -> Receipt:
         """With everybody in it."""
@@ -140,9 +151,13 @@ class GalleryService:
             spec = change(before)
             return replace(spec, tags=names.checked_tags(spec.tags))
 
-        return self._store.write(
+        self._audit.check()
+        subject, new = self._store.write(
             lambda t: operations.upsert_subject(t, owner, gallery, key, tidied, version)
         )
+        action = "subject.created" if new else "subject.changed"
+        self._audit.record(Event(action, owner, gallery, key, {"version": subject.version}))
+        return subject, new
 
     def subject(self, owner: str, gallery: str, key: str) -> Subject:
         """Raises SubjectNotFoundError."""
@@ -171,7 +186,16 @@ class GalleryService:
     def enrol(self, owner: str, gallery: str, enrolment: Enrolment) -> EnrolmentAnswer:
         """Adds faces to a subject: see Enroller.enrol."""
         names.checked(enrolment.key, "subject")
-        return self._enroller.enrol(owner, gallery, enrolment)
+        self._audit.check()
+        answer = self._enroller.enrol(owner, gallery, enrolment)
+        details = {
+            "faces": len(answer.enrolled.faces),
+            "revision": answer.enrolled.revision,
+            "conflicts": len(answer.conflicts),
+            "repeated": answer.repeated,
+        }
+        self._audit.record(Event("subject.enrolled", owner, gallery, enrolment.key, details))
+        return answer
 
     def faces(self, owner: str, gallery: str, key: str) -> list[StoredFace]:
         """A subject's faces, oldest first; there are few by the gallery's limit."""
@@ -213,7 +237,10 @@ class GalleryService:
         features.checked(feature, found.spec.dim)
         if not 1 <= options.k <= MAX_K:
             raise InputError(f"1 to {MAX_K} subjects can be asked for")
-        return self._searcher.search(found, feature, options)
+        answer = self._searcher.search(found, feature, options)
+        details = {"among": answer.faces, "answered": len(answer.matches)}
+        self._audit.note(Event("gallery.searched", owner, gallery, details=details))
+        return answer
 
     def search_subject(
         self, owner: str, gallery: str, key: str, options: SearchOptions
@@ -244,6 +271,7 @@ class GalleryService:
         found, rows = self._features(owner, gallery, key)
         check_contract(found, contract_id)
         probe = features.checked(feature, found.spec.dim)
+        self._audit.note(Event("subject.compared", owner, gallery, key))
         return aggregate.likeness(Queries.of(probe[None]).unit[0], rows, how, score)
 
     def _features(self, owner: str, gallery: str, key: str) -> tuple[Gallery, NDArray[np.float64]]:

@@ -38,6 +38,7 @@ from app.gallery.rows import galleries
 from app.gallery.types import FeatureType, Gallery
 from app.gallery.unlock import unlocked
 from app.gallery.writer import Transaction, Writer
+from app.security.audit.event import SILENT, Auditor
 from app.security.keysource import KeySource, NoKey
 
 T = TypeVar("T")
@@ -59,6 +60,8 @@ class StoreOptions:
     """Up to this size every page is checked before serving, beyond it meanwhile."""
     keys: KeySource = field(default_factory=NoKey)
     """Where the master key comes from; without one nothing is encrypted."""
+    audit: Auditor = SILENT
+    """Where what is done is recorded."""
 
 
 class GalleryStore:
@@ -102,6 +105,7 @@ class GalleryStore:
             writer=self.writer,
             projections=self.projections,
             log=self._log,
+            audit=self.options.audit,
             failpoints=self._failpoints,
         )
         self._load()

@@ -17,6 +17,7 @@ from starlette.types import Scope as Connection
 from app.errors import NormaError
 from app.http import failures, origin
 from app.security import peers
+from app.security.audit.event import coming_from
 from app.security.caller import LOCAL, Caller
 from app.security.errors import UnauthenticatedError
 from app.security.guard import Guard
@@ -51,9 +52,11 @@ class Access:
         except NormaError as error:
             await failures.known(Request(scope), error)(scope, receive, send)
             return
-        scope.setdefault("state", {})["caller"] = caller
+        state = scope.setdefault("state", {})
+        state["caller"] = caller
         try:
-            await self.app(scope, receive, send)
+            with coming_from(caller.key_id, state.get("request_id")):
+                await self.app(scope, receive, send)
         finally:
             self.guard.leave(caller)
 

@@ -26,9 +26,9 @@ class DataKey:
     """
 
     def __init__(self, secret: bytes) -> None:
-        self._records = AESGCM(_derived(secret, b"records"))
-        self._blind = _derived(secret, b"blind")
-        self._files = _derived(secret, b"files")
+        self._records = AESGCM(derived(secret, b"records"))
+        self._blind = derived(secret, b"blind")
+        self._files = derived(secret, b"files")
 
     def seal(self, plain: bytes, binding: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
@@ -47,7 +47,7 @@ class DataKey:
 
     def file(self, salt: bytes, binding: bytes) -> "FileCipher":
         """The cipher of one file, whose `salt` is random and used once."""
-        return FileCipher(_derived(self._files, salt), binding)
+        return FileCipher(derived(self._files, salt), binding)
 
 
 class FileCipher:
@@ -78,6 +78,12 @@ class FileCipher:
         return self._chunks.to_bytes(NONCE_BYTES, "big")
 
 
-def _derived(secret: bytes, use: bytes) -> bytes:
-    """One block of HKDF-Expand (RFC 5869); the secret is uniformly random already."""
+def derived(secret: bytes, use: bytes) -> bytes:
+    """A key of its own for one use: one block of HKDF-Expand (RFC 5869), whose first step a secret
+    that is uniformly random does without."""
     return hmac.digest(secret, use + b"\x01", hashlib.sha256)
+
+
+def encoded(*parts: str) -> bytes:
+    """The parts so that no other parts give the same bytes."""
+    return b"".join(b"%d:%b" % (len(raw), raw) for raw in (part.encode() for part in parts))

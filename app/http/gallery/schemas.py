@@ -31,6 +31,7 @@ from app.http.inputs import In
 from app.http.schemas import BoxOut, Cosine, Options, Out, Rate
 from app.identify import Query
 from app.operating import Asked
+from app.security.audit.event import Head
 
 Name = Annotated[
     str,
@@ -148,6 +149,18 @@ class SubjectPage(Out):
     request_id: str
 
 
+class AuditOut(Out):
+    """What `norma audit receipt` holds the answer against."""
+
+    seq: int = Field(description="Number of the entry.")
+    mac: str = Field(description="Vouches for the entry, and for all before it.")
+    subject: str | None = Field(description="Keyed hash that stands for the subject there.")
+
+    @classmethod
+    def of(cls, head: Head) -> Self:
+        return cls(seq=head.seq, mac=head.mac, subject=head.subject)
+
+
 class ReceiptOut(Out):
     """What has been erased. It is gone from every search and list."""
 
@@ -156,6 +169,9 @@ class ReceiptOut(Out):
     revision: int
     erased_at: int
     purged: bool = Field(description="No file of the service holds it any more.")
+    audit: AuditOut | None = Field(
+        description="Its place in the audit log; null where that could not be written yet."
+    )
     request_id: str
 
     @classmethod
@@ -166,6 +182,7 @@ class ReceiptOut(Out):
             revision=receipt.revision,
             erased_at=receipt.erased_at,
             purged=receipt.purged,
+            audit=receipt.audit and AuditOut.of(receipt.audit),
             request_id=request_id,
         )
 

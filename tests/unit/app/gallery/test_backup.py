@@ -15,6 +15,7 @@ from app.gallery.export import export
 from app.gallery.search import SearchOptions
 from app.gallery.service import GalleryService
 from app.gallery.types import GallerySpec, NewFace, SubjectSpec
+from app.security.keysource import NoKey
 from tests.unit.app.gallery.conftest import CONTRACT, DIM, Open, vectors
 
 SPEC = GallerySpec("people", CONTRACT, DIM, conflict="off", identify=True)
@@ -36,7 +37,7 @@ def test_a_backup_comes_back_without_those_erased_since(open_gallery: Open, tmp_
     service.erase_subject("me", "people", "s003")
     service.enrol("me", "people", Enrolment("late", [NewFace(rows[0])], CONTRACT, SubjectSpec()))
     service.close()
-    restore(tmp_path / "backup", tmp_path / "data")
+    restore(tmp_path / "backup", tmp_path / "data", NoKey())
     again = open_gallery()
     for key in ("late", "s003"):
         with pytest.raises(SubjectNotFoundError):
@@ -50,7 +51,7 @@ def test_a_running_gallery_is_not_restored_over(open_gallery: Open, tmp_path: Pa
     service = open_gallery()
     backup(service._store, tmp_path / "backup")
     with pytest.raises(StartError, match="in use by process"):
-        restore(tmp_path / "backup", tmp_path / "data")
+        restore(tmp_path / "backup", tmp_path / "data", NoKey())
 
 
 def test_a_damaged_backup_changes_nothing(open_gallery: Open, tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_damaged_backup_changes_nothing(open_gallery: Open, tmp_path: Path) ->
     service.close()
     (tmp_path / "backup").write_bytes(b"not a database" * 1000)
     with pytest.raises(GalleryCorruptError):
-        restore(tmp_path / "backup", tmp_path / "data")
+        restore(tmp_path / "backup", tmp_path / "data", NoKey())
     assert open_gallery().gallery("me", "people").subjects == 5
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.errors import GalleryCorruptError, StartError
+from app.errors import GalleryCorruptError, StartError, SubjectNotFoundError
 from app.gallery.backup import backup, restore
 from app.gallery.enrolment import Enrolment
 from app.gallery.rotation import forget, rotate
 from app.gallery.search import SearchOptions
 from app.gallery.service import GalleryService
 from app.gallery.types import Filter, GallerySpec, NewFace, SubjectSpec
+from app.security.audit.chain import Entry
+from app.security.audit.log import AuditLog
+from app.security.audit.verify import AuditReader
 from app.security.keysource import GivenKeys, KeyFile
 from app.security.masterkey import MasterKey, MasterKeys
 from tests.unit.app.gallery.conftest import CONTRACT, DIM, Open, vectors
@@ -287,7 +290,10 @@ def test_a_new_master_key_leaves_everything_readable(
     service = open_gallery(stored, keys=key)
     assert found(service, 70) == "s070"
     service.close()
-    restore(tmp_path / "before.db", stored)  # wrapped by the retired key
+    stranger = GivenKeys(MasterKeys([MasterKey.generate()]))
+    with pytest.raises(StartError, match="another installation's"):
+        restore(tmp_path / "before.db", stored, stranger)
+    restore(tmp_path / "before.db", stored, key)  # wrapped by the retired key
     with pytest.raises(StartError, match="retired"):
         forget(stored, key)
     service = open_gallery(stored, keys=key)
@@ -335,3 +341,27 @@ def test_erasing_works_as_before(open_gallery: Open, tmp_path: Path, key: KeyFil
     assert service.erase_gallery("me", "people").purged
     files = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert not any(wrapped in file for file in files)  # and with it all that it sealed
+
+
+def test_P07_who_has_expired_is_erased_and_that_is_recorded(
+    open_gallery: Open, tmp_path: Path, key: KeyFile
+) -> None:
+    audit = AuditLog(tmp_path / "audit", key)
+    service = open_gallery(tmp_path / "data", keys=key, audit=audit)
+    service.create_gallery("me", SPEC)
+    for name, expires_at in (("over", 1), ("stays", 2**50)):
+        spec = SubjectSpec(expires_at=expires_at)
+        faces = [NewFace(ROWS[expires_at % 7])]
+        service.enrol("me", "people", Enrolment(name, faces, CONTRACT, create=spec))
+    service._store.keeper.sweep()
+    with pytest.raises(SubjectNotFoundError):
+        service.subject("me", "people", "over")
+    assert found(service, 1) == "stays"
+    assert service.subject("me", "people", "stays").faces == 1
+    service.close()
+    audit.close()
+    reader = AuditReader(tmp_path / "audit", key)
+    entries = [entry for _, entry in reader.entries() if isinstance(entry, Entry)]
+    expired = [one.fields for one in entries if one.fields["action"] == "subject.expired"]
+    assert [one["subject"] for one in expired] == [reader.chain.subject("me", "people", "over")]
+    assert reader.verify().problems == []

@@ -1,0 +1,1 @@
+"""The record of what was done to whom by whom: append-only, chained, without biometrics."""
