@@ -1,5 +1,6 @@
 """One photo through all stages, in the caller's thread: decode → detect → align → embed → judge."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -42,6 +43,8 @@ class Pipeline:
     recogniser: Recogniser
     judge: QualityJudge
     meters: Meters = field(default=SILENT, repr=False)
+    quick: bool = False
+    """Where the largest face is asked for, do not look for small ones beside it."""
 
     @property
     def well(self) -> bool:
@@ -73,10 +76,13 @@ class Pipeline:
 
     def detect(self, photo: bytes) -> Detection:
         """Decode and find faces. Raises the errors of `decode`."""
+        return self._detect(photo, lambda image: self.detector.detect([image])[0])
+
+    def _detect(self, photo: bytes, find: Callable[[Image], list[Face]]) -> Detection:
         start = perf_counter()
         image = self._decode(photo)
         decoded = perf_counter()
-        faces = self.detector.detect([image])[0]
+        faces = find(image)
         found = perf_counter()
         self.meters.stage("decode", start, decoded)
         self.meters.stage("detect", decoded, found)
@@ -95,7 +101,10 @@ class Pipeline:
 
         Raises the errors of `decode` and `select`.
         """
-        detection = self.detect(photo)
+        if self.quick and how is FaceSelect.LARGEST:
+            detection = self._detect(photo, self.detector.detect_largest)
+        else:
+            detection = self.detect(photo)
         image = detection.image
         face = select(detection.faces, image, how)
         return self._observe(detection, image, face, stage)

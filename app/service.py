@@ -202,6 +202,7 @@ def build_pipeline(
         recogniser=packages.open_recogniser(recogniser, policy.runtime, gathered),
         judge=QualityJudge(recogniser.quality(), settings.min_face),
         meters=meters,
+        quick=settings.detection == "quick",
     )
     return pipeline, detector, recogniser
 

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     tensorrt: bool = False
     """Run networks by TensorRT, which builds its engines at the first start (minutes)."""
 
+    detection: Literal["thorough", "quick"] = "thorough"
+    """How the largest face of a photo is found: "quick" looks at 320 pixels first and, finding a
+    large face there, not for smaller ones beside it, so that `face_count` may leave these out."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Threads that decode, detect, align and embed; 0 means one for each core."""
     queue: Annotated[int, Field(ge=1, le=10_000)] = 64

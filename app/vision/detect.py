@@ -43,6 +43,17 @@ OVERSIZED = 1.0
 """From this span on the second pass's landmarks are the better ones (YuNet at 1.3: 94% within a
 tenth of the eyes' distance against 67%); below, the main pass's."""
 
+QUICK_SIDE = 320
+"""Longer side of the pass that a quick look for the largest face begins with, in pixels."""
+
+QUICK_FACE = 40
+"""Longer side, in that pass's pixels, from which on its largest face is taken for the photo's.
+
+Both detectors find faces of a third of that, so what it misses is smaller. Measured on 1,600
+collages of LFW photos, faces of 20 to 250 pixels alone and among six others: the same largest face
+as the thorough look in all but 2, no face missed besides those that it misses.
+"""
+
 FAMILIES: dict[str, Decoder] = {"scrfd": scrfd.decode, "yunet": yunet.decode}
 
 BFLOAT16_FAMILIES = frozenset({"scrfd"})
@@ -69,6 +80,10 @@ class Detector(Protocol):
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Faces of each image, best score first, in pixels of the images as they were sent."""
+        ...
+
+    def detect_largest(self, image: Image) -> list[Face]:
+        """Faces of one image in the same order, the largest surely among them; quicker."""
         ...
 
     def close(self) -> None:
@@ -105,6 +120,23 @@ class OnnxDetector:
             _faces(_merge(large, small, _longest(image), overlap), image.scale)
             for large, small, image in zip(main, close_ups, images, strict=True)
         ]
+
+    def detect_largest(self, image: Image) -> list[Face]:
+        """Faces of one image in the same order, the largest surely among them.
+
+        A small pass finds a large face at a quarter of the main pass's cost, and the main pass is
+        saved. Small faces beside it may be missing.
+        """
+        if self._main_side(image) <= QUICK_SIDE:
+            return self.detect([image])[0]
+        [close_up] = self._pass([image], [CLOSE_UP_SIDE])
+        [quick] = self._pass([image], [QUICK_SIDE])
+        longest, overlap = _longest(image), self._manifest.nms_threshold
+        found = _merge(quick, close_up, longest, overlap)
+        if _spans(found).max(initial=0) * QUICK_SIDE < QUICK_FACE * longest:
+            [main] = self._pass([image], [self._main_side(image)])
+            found = _merge(main, close_up, longest, overlap)
+        return _faces(found, image.scale)
 
     def close(self) -> None:
         self._session.close()

@@ -1,7 +1,7 @@
 """One photo through all stages, with stand-ins where the networks are."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -48,6 +48,10 @@ class FakeDetector:
         self.seen |= {letterbox(image.pixels, 640)[0].shape[:2] for image in images}
         return [self.faces for _ in images]
 
+    def detect_largest(self, image: Image) -> list[Face]:
+        [faces] = self.detect([image])
+        return [max(faces, key=lambda face: face.box.area)]
+
 
 class FakeRecogniser:
     """Keeps the crops it was shown; a feature is the crop's mean colour."""
@@ -81,6 +85,15 @@ def test_only_the_chosen_face_is_embedded() -> None:
     assert seen.face_count == 2
     [crop] = recogniser.crops
     np.testing.assert_array_equal(crop, align(seen.image, LARGE, ARCFACE_112))
+
+
+def test_a_quick_look_is_taken_for_the_largest_face_alone() -> None:
+    quick = replace(pipeline(SMALL, LARGE), quick=True)
+    assert quick.observe(PHOTO, FaceSelect.LARGEST, "query").face_count == 1
+    assert quick.observe(PHOTO, FaceSelect.CENTER, "query").face_count == 2
+    assert len(quick.observe_all(PHOTO, "query")) == len(quick.detect(PHOTO).faces) == 2
+    with pytest.raises(FaceMultipleError):
+        quick.observe(PHOTO, FaceSelect.ONLY, "query")
 
 
 def test_what_is_observed_belongs_together() -> None:

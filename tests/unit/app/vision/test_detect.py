@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.domain import Face, Image
 from app.errors import InferenceInvalidError
 from app.inference.session import Session
-from app.vision.detect import CLOSE_UP_SIDE, OnnxDetector, letterbox
+from app.vision.detect import CLOSE_UP_SIDE, QUICK_SIDE, OnnxDetector, letterbox
 from export import package
 from export.manifest import DetectorManifest
 from tests.hostile import corpus
@@ -229,3 +229,44 @@ def test_photos_share_few_canvases() -> None:
         for height in range(10, 641, 30)
     }
     assert len(shapes) == 4
+
+
+def spotted(side: int) -> Image:
+    """640×480 with one white square that every pass can see."""
+    pixels = np.zeros((480, 640, 3), dtype=np.uint8)
+    pixels[160 : 160 + side, 320 : 320 + side] = 255
+    return Image(pixels, "png", 640, 480)
+
+
+def largest(faces: list[Face]) -> tuple[float, ...]:
+    return edges(max(faces, key=lambda face: face.box.area))
+
+
+def test_a_large_face_is_found_without_the_main_pass(manifest: DetectorManifest) -> None:
+    session = sees_white(span=0.3)
+    found = OnnxDetector(session, manifest).detect_largest(spotted(16))
+    assert sorted(shape[3] for shape in session.asked) == [CLOSE_UP_SIDE, QUICK_SIDE]
+    thorough = OnnxDetector(sees_white(span=0.3), manifest).detect([spotted(16)])[0]
+    assert largest(found) == pytest.approx(largest(thorough), abs=16)
+
+
+def test_where_only_small_faces_show_the_main_pass_decides(manifest: DetectorManifest) -> None:
+    session = sees_white(span=0.1)
+    found = OnnxDetector(session, manifest).detect_largest(spotted(16))
+    assert sorted(shape[3] for shape in session.asked) == [CLOSE_UP_SIDE, QUICK_SIDE, 640]
+    thorough = OnnxDetector(sees_white(span=0.1), manifest).detect([spotted(16)])[0]
+    assert [edges(face) for face in found] == [edges(face) for face in thorough]
+
+
+def test_where_nobody_shows_the_main_pass_decides(manifest: DetectorManifest) -> None:
+    photo = image(480, 640, (320, 160))  # too few pixels for all but the main pass
+    detector = OnnxDetector(sees_white(narrowest=640), manifest)
+    assert [edges(face) for face in detector.detect_largest(photo)] == [
+        edges(face) for face in detector.detect([photo])[0]
+    ]
+
+
+def test_of_a_small_photo_nothing_is_saved(manifest: DetectorManifest) -> None:
+    session = sees_white()
+    OnnxDetector(session, manifest).detect_largest(image(240, 320, (160, 80)))
+    assert [shape[3] for shape in session.asked] == [QUICK_SIDE, CLOSE_UP_SIDE]
