@@ -11,6 +11,7 @@ import io
 import numpy as np
 import PIL.Image
 import PIL.ImageFile
+import PIL.WebPImagePlugin
 import simplejpeg
 from numpy.typing import NDArray
 
@@ -22,6 +23,10 @@ from app.vision.memory import peak_bytes
 
 # Pillow's own guard would warn before ours has spoken; `ImageLimits` is checked on every header.
 PIL.Image.MAX_IMAGE_PIXELS = None
+
+# Now, not at the first photo; and with WebP's reader there, Pillow does not go looking for it among
+# the forty others that it would load.
+PIL.Image.preinit()
 
 DECODE_SIDE = 1280
 """A JPEG whose longer side is at least twice this is decoded scaled, down to no less than this."""
