@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.telemetry import logs
 from app.telemetry.gauges import LogLines
 from app.telemetry.listener import listening
+from app.telemetry.metrics import Metrics
 
 _log = logging.getLogger("norma")
 
@@ -55,20 +56,21 @@ def _run(service: Service) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # whose word on addresses counts is NORMA_TRUSTED_PROXIES
-        http=guarded(_connection_limits(chosen)),
+        http=guarded(_connection_limits(chosen, service.metrics)),
         ws="none",
         timeout_graceful_shutdown=chosen.grace,
     )
     Server(config, service.stopping.set, chosen.drain).run()
 
 
-def _connection_limits(chosen: Settings) -> ConnectionLimits:
+def _connection_limits(chosen: Settings, metrics: Metrics) -> ConnectionLimits:
     return ConnectionLimits(
         most=chosen.max_connections,
         head_bytes=chosen.max_head_bytes,
         head_fields=chosen.max_headers,
         head_seconds=chosen.head_timeout,
         write_seconds=chosen.write_timeout,
+        refused=metrics.refused,
     )
 
 

@@ -7,6 +7,7 @@ been idle longest makes room.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -30,13 +31,17 @@ _FIELDS = Refusal(431, "head_too_large", "the request has too many header fields
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Bounds on a server's connections; `idle` are those that wait, the longest first."""
+    """Bounds on a server's connections; `idle` are those that wait, the longest first.
+
+    `refused` is told the code of each refusal, which the application never hears of.
+    """
 
     most: int
     head_bytes: int
     head_fields: int
     head_seconds: float
     write_seconds: float
+    refused: Callable[[str], None]
     idle: dict["GuardedProtocol", None] = field(default_factory=dict)
 
 
@@ -206,6 +211,7 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._phase == "body":  # it has been answered; this was only the rest
             self.transport.close()
             return
+        self.limits.refused(refusal.code)
         self.transport.write(refusal.response())
         self.transport.close()
 

@@ -147,6 +147,10 @@ class Metrics:
         info = Info("norma_build", "What runs.", registry=self.registry)
         info.info(asdict(build))
 
+    def refused(self, code: str) -> None:
+        """An answer was this error."""
+        self.refusals.labels(code).inc()
+
     def stage(self, name: Stage, start: float, end: float) -> None:
         self.stages.labels(name).observe(end - start)
         for told in self._on_stage:

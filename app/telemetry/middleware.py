@@ -72,7 +72,7 @@ class Measured:
         self.metrics.requests.labels(one.method, one.route, str(one.status)).inc()
         self.metrics.request_seconds.labels(one.method, one.route).observe(one.seconds)
         if one.code is not None:
-            self.metrics.refusals.labels(one.code).inc()
+            self.metrics.refused(one.code)
 
 
 def tell(one: Exchange) -> None:

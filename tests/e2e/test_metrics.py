@@ -52,6 +52,9 @@ def page(busy: tuple[str, str], faces: Faces) -> str:
             "/v1/embed", content=faces.other[:2000], headers={"content-type": "image/jpeg"}
         )
         assert damaged.status_code == 422
+        with socket.create_connection(("127.0.0.1", api.base_url.port or 0), timeout=30) as raw:
+            raw.sendall(f"{SECRET}\r\n\r\n".encode())
+            assert raw.recv(4096).startswith(b"HTTP/1.1 400 ")
     return httpx.get(metrics).text
 
 
@@ -65,6 +68,7 @@ def test_requests_stages_and_refusals_are_counted(page: str) -> None:
     labels = f'{{method="POST",route="{route}",status="200"}}'
     assert value(page, f"norma_http_requests_total{labels}") == 1
     assert value(page, 'norma_refusals_total{code="image_undecodable"}') == 1
+    assert value(page, 'norma_refusals_total{code="request_malformed"}') == 1
     assert 'norma_images_undecodable_total{cause="' in page
     for stage, times in {"decode": 2, "detect": 2, "align": 2, "embed": 2, "search": 1}.items():
         assert value(page, f'norma_stage_seconds_count{{stage="{stage}"}}') == times
