@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +44,14 @@ def join(parts: Sequence[Candidates]) -> Candidates:
     )
 
 
+@lru_cache(maxsize=256)
 def centres(canvas: tuple[int, int], stride: int, anchors: int = 1) -> Array:
     """(x, y) of every location of a feature map, row by row, `anchors` times each."""
     rows, columns = np.mgrid[0 : canvas[0] // stride, 0 : canvas[1] // stride]
     points = np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float32)
-    return np.repeat(points, anchors, axis=0)
+    found = np.repeat(points, anchors, axis=0)
+    found.flags.writeable = False  # shared: there are few canvases
+    return found
 
 
 def suppress(candidates: Candidates, overlap: float) -> Candidates:

@@ -18,6 +18,7 @@ from app.inference.gathering import Split, rows
 from app.inference.session import Network
 from app.vision.candidates import Array, Candidates, Decoder, iou, join, suppress
 from app.vision.detectors import scrfd, yunet
+from app.vision.tensor import to_tensor
 from export.manifest import DetectorManifest
 
 CANVAS_RATIOS = (0.5, 0.625, 0.75, 1.0)
@@ -150,9 +151,9 @@ class OnnxDetector:
         results: dict[int, Candidates] = {}
         fitted = [letterbox(image.pixels, side) for image, side in zip(images, sides, strict=True)]
         for group in _same_canvas([canvas for canvas, _ in fitted], self._session.batchable):
-            batch = np.stack([fitted[n][0] for n in group])
-            outputs = self._session.run(self._preprocess(batch))
-            height, width = batch.shape[1:3]
+            tensor = to_tensor([fitted[n][0] for n in group], self._preprocess)
+            outputs = self._session.run(tensor)
+            height, width = tensor.shape[2:]
             decoded = self._decode(
                 outputs, len(group), (height, width), self._manifest.score_threshold
             )
@@ -181,9 +182,15 @@ def letterbox(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], 
         length for ratio in CANVAS_RATIOS if (length := _multiple_of_32(side * ratio)) >= min(inner)
     )
     canvas_shape = (side, shorter) if height >= width else (shorter, side)
-    canvas = np.zeros((*canvas_shape, 3), dtype=np.uint8)
-    canvas[: inner[0], : inner[1]] = cv2.resize(pixels, inner[::-1])
+    fitted = pixels if inner == (height, width) else cv2.resize(pixels, inner[::-1])
+    canvas = fitted if inner == canvas_shape else _padded(fitted, canvas_shape)
     return canvas, inner[0] / height if height >= width else inner[1] / width
+
+
+def _padded(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    canvas = np.zeros((*shape, 3), dtype=np.uint8)
+    canvas[: pixels.shape[0], : pixels.shape[1]] = pixels
+    return canvas
 
 
 def _longest(image: Image) -> int:

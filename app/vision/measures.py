@@ -1,5 +1,7 @@
 """What can be measured on an aligned crop and five landmarks, without any network."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +59,13 @@ def visible(landmarks_52: NDArray[np.float32], width: int, height: int) -> float
     return float(inside.all(axis=1).mean())
 
 
+@cache
 def _oval() -> NDArray[np.float64]:
     """Points spread evenly over the oval, (N, 2)."""
     unit = np.stack(np.meshgrid(*[np.linspace(-1, 1, 33)] * 2), axis=-1).reshape(-1, 2)
-    return np.asarray(_OVAL_MIDDLE + unit[(unit**2).sum(axis=1) <= 1] * _OVAL_RADII)
+    points = np.asarray(_OVAL_MIDDLE + unit[(unit**2).sum(axis=1) <= 1] * _OVAL_RADII)
+    points.flags.writeable = False
+    return points
 
 
 def _inner_luma(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
