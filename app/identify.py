@@ -1,6 +1,7 @@
 """Photos against a gallery: who is it (1:N), and is it this subject (1:1)?"""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,7 @@ from app.domain import (
     Verdict,
     VerifyThreshold,
 )
+from app.errors import NormaError
 from app.gallery.aggregate import Likeness, Score
 from app.gallery.enrolment import check_contract
 from app.gallery.search import SearchOptions
@@ -61,6 +63,52 @@ class Query:
     policy: QualityPolicy | None
 
 
+@dataclass(frozen=True, slots=True)
+class IdentifiedEach:
+    """`Identified` of several photos by name; a photo that cannot be searched with is an error."""
+
+    items: dict[str, list[Identification] | NormaError]
+    threshold: IdentifyThreshold
+    quality: QualityPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What has been settled before any photo is looked at."""
+
+    service: Service
+    place: tuple[str, str]
+    options: SearchOptions
+    threshold: IdentifyThreshold
+    policy: QualityPolicy
+
+    async def each(self, observed: Sequence[Observation]) -> list[Identification]:
+        return list(await asyncio.gather(*map(self._one, observed)))
+
+    async def _one(self, observed: Observation) -> Identification:
+        if self.policy is QualityPolicy.REJECT and observed.quality.reasons:
+            return Identification(observed, None)
+        service, feature = self.service, observed.embedding.feature
+        contract_id = service.pipeline.recogniser.contract_id
+        answer = await service.gallery.run(
+            lambda g: g.search(*self.place, feature, contract_id, self.options)
+        )
+        if answer.top is not None:
+            service.metrics.searched(answer.top, answer.top >= self.threshold.value)
+        return Identification(observed, answer)
+
+
+async def _prepared(
+    service: Service, place: tuple[str, str], query: Query, options: SearchOptions, asked: Asked
+) -> _Search:
+    gallery = await service.gallery.run(lambda g: g.gallery(*place))
+    check_identify(gallery)
+    check_contract(gallery, service.pipeline.recogniser.contract_id)
+    policy = gallery.spec.policy.query.granted(query.policy, "query")
+    threshold = search_threshold(service, gallery, gallery.faces, asked, None)
+    return _Search(service, place, options, threshold, policy)
+
+
 async def identify(
     service: Service,
     place: tuple[str, str],
@@ -76,26 +124,34 @@ async def identify(
     PolicyForbidsError and the threshold's errors before the photo is looked at. With every face
     asked for, a poor one is not an error: it comes back unsearched.
     """
-    contract_id = service.pipeline.recogniser.contract_id
-    gallery = await service.gallery.run(lambda g: g.gallery(*place))
-    check_identify(gallery)
-    check_contract(gallery, contract_id)
-    policy = gallery.spec.policy.query.granted(query.policy, "query")
-    threshold = search_threshold(service, gallery, gallery.faces, asked, None)
+    search = await _prepared(service, place, query, options, asked)
+    observed = await _observe(service, photo, query.how, search.policy, turn)
+    return Identified(await search.each(observed), search.threshold, search.policy)
 
-    async def search(observed: Observation) -> Identification:
-        if policy is QualityPolicy.REJECT and observed.quality.reasons:
-            return Identification(observed, None)
-        feature = observed.embedding.feature
-        answer = await service.gallery.run(
-            lambda g: g.search(*place, feature, contract_id, options)
-        )
-        if answer.top is not None:
-            service.metrics.searched(answer.top, answer.top >= threshold.value)
-        return Identification(observed, answer)
 
-    observed = await _observe(service, photo, query.how, policy, turn)
-    return Identified(list(await asyncio.gather(*map(search, observed))), threshold, policy)
+async def identify_each(
+    service: Service,
+    place: tuple[str, str],
+    photos: Mapping[str, bytes],
+    query: Query,
+    options: SearchOptions,
+    asked: Asked,
+    turn: Turn,
+) -> IdentifiedEach:
+    """As `identify`, of each photo by its name; one that fails costs the others nothing."""
+    search = await _prepared(service, place, query, options, asked)
+    looked = await _observe_each(service, photos, query.how, search.policy, turn)
+
+    async def one(found: list[Observation] | NormaError) -> list[Identification] | NormaError:
+        if isinstance(found, NormaError):
+            return found
+        try:
+            return await search.each(found)
+        except NormaError as error:
+            return error
+
+    items = dict(zip(looked, await asyncio.gather(*map(one, looked.values())), strict=True))
+    return IdentifiedEach(items, search.threshold, search.policy)
 
 
 async def check_claim(
@@ -149,3 +205,17 @@ async def _observe(
     jobs = [partial(service.pipeline.observe_all, photo, "query")]
     [observed] = await service.engine.run_all(jobs, turn)
     return observed
+
+
+async def _observe_each(
+    service: Service,
+    photos: Mapping[str, bytes],
+    how: FaceSelect | None,
+    policy: QualityPolicy,
+    turn: Turn,
+) -> dict[str, list[Observation] | NormaError]:
+    if how is not None:
+        found = await service.observe_each(photos, how, policy, turn)
+        return {name: one if isinstance(one, NormaError) else [one] for name, one in found.items()}
+    jobs = [partial(service.pipeline.observe_all, photo, "query") for photo in photos.values()]
+    return dict(zip(photos, await service.engine.run_each(jobs, turn), strict=True))

@@ -73,6 +73,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(
         LongUploads,
         usual=partial(bodies, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout),
+        photos=partial(bodies, max_bytes=settings.max_many_bytes, timeout=settings.body_timeout),
         uploads=partial(
             bodies, max_bytes=settings.max_import_bytes, timeout=settings.import_timeout
         ),

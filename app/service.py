@@ -1,5 +1,6 @@
 """The only place where parts are put together, and the questions that can be put to the whole."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -97,6 +98,17 @@ class Service:
         jobs = [partial(self.pipeline.observe, photo, how, stage)]
         [observed] = await self.engine.run_all(jobs, turn)
         return admit({"image": observed}, policy)["image"]
+
+    async def observe_each(
+        self, photos: Mapping[str, bytes], how: FaceSelect, policy: QualityPolicy, turn: Turn
+    ) -> dict[str, Observation | NormaError]:
+        """As `observe`, of each photo by its name; one that fails costs the others nothing."""
+
+        def look(name: str, photo: bytes) -> Observation:
+            return admit({name: self.pipeline.observe(photo, how, "query")}, policy)[name]
+
+        jobs = [partial(look, *item) for item in photos.items()]
+        return dict(zip(photos, await self.engine.run_each(jobs, turn), strict=True))
 
     async def verify(
         self,

@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MiB = 1024 * 1024
 
+MOST_PHOTOS = 100
+"""No request takes more photos than this, whatever is set."""
+
 
 class Settings(BaseSettings):
     """Everything an operator can set. Each limit says what it protects."""
@@ -149,6 +152,10 @@ class Settings(BaseSettings):
 
     max_image_bytes: Annotated[int, Field(ge=1024)] = 10 * MiB
     """Bytes of one image: bounds memory and decoding time."""
+    max_photos: Annotated[int, Field(ge=1, le=MOST_PHOTOS)] = 20
+    """Photos of one request that takes several."""
+    max_photos_bytes: Annotated[int, Field(ge=MiB)] = 128 * MiB
+    """Bytes of the body of one such request: what one caller can make the service hold."""
     max_pixels: Annotated[int, Field(ge=10_000)] = 16_000_000
     """Pixels of one PNG or WebP: these decode whole, at up to 22 bytes a pixel."""
     max_jpeg_pixels: Annotated[int, Field(ge=10_000)] = 64_000_000
@@ -184,6 +191,11 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """Two images in base64, and some room for the envelope."""
         return 2 * (self.max_image_bytes * 4 // 3) + MiB
+
+    @property
+    def max_many_bytes(self) -> int:
+        """The same for a request of several photos."""
+        return max(self.max_photos_bytes, self.max_body_bytes)
 
     @property
     def gallery_dir(self) -> Path:

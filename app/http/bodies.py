@@ -64,6 +64,21 @@ async def named_photos(request: Request, most: int) -> dict[str, bytes]:
     return found
 
 
+async def one_or_many(request: Request, most: int) -> bytes | dict[str, bytes]:
+    """One photo, raw or as the only field `image`; else up to `most` as `named_photos`.
+
+    Raises what those two raise.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind in RAW:
+        return await _body(request)
+    if kind not in (MULTIPART, JSON):
+        accepted = (MULTIPART, JSON, *RAW)
+        raise BodyUnsupportedError(f"send one of {', '.join(accepted)}", accepted=accepted)
+    found = await named_photos(request, most)
+    return found["image"] if list(found) == ["image"] else found
+
+
 async def _body(request: Request) -> bytes:
     try:
         return await request.body()

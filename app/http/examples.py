@@ -4,6 +4,8 @@ import json
 from importlib import resources
 from typing import Any
 
+from app.http.packed import PACKED
+
 _RECORDED = json.loads(resources.files("app.http").joinpath("examples.json").read_bytes())
 
 VERIFY: dict[str, Any] = _RECORDED["verify"]
@@ -13,4 +15,5 @@ ERROR: dict[str, Any] = _RECORDED["error"]
 
 def answer(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     """`responses` entry that shows `example` for a success."""
-    return {200: {"content": {"application/json": {"example": example}}}}
+    content = PACKED[200]["content"] | {"application/json": {"example": example}}
+    return {200: {"content": content}}

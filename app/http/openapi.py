@@ -23,6 +23,14 @@ def photo_body(names: Sequence[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def one_or_many_body(most: int) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads photos by `bodies.one_or_many`."""
+    found = named_photos_body(most)
+    raw = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in RAW}
+    found["requestBody"]["content"] |= raw
+    return found
+
+
 def named_photos_body(most: int) -> dict[str, Any]:
     """`openapi_extra` of a route that reads photos by `bodies.named_photos`."""
     content = {

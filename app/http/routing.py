@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from app.errors import BodyUnsupportedError, InputError
 from app.http import strict_json
+from app.http.packed import offered, packed
 
 JSON = "application/json"
 _LARGE = 256 * 1024
@@ -43,19 +44,24 @@ def check_json_type(declared: str) -> None:
 
 
 class StrictRoute(APIRoute):
-    """Refuses unknown query parameters, bodies of another type, and JSON that is not strict."""
+    """Refuses unknown query parameters, bodies of another type, and JSON that is not strict.
+
+    Answers in MessagePack where its `responses` offer it and the caller prefers it.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
         known = frozenset(_query_names(self.dependant))
         reads_json = self.body_field is not None
+        packs = offered(self.responses)
 
         async def strict(request: Request) -> Response:
             if not known.issuperset(request.query_params):
                 raise InputError("the query holds a parameter that is not known here")
             if reads_json:
                 check_json_type(request.headers.get("content-type", ""))
-            return await handler(StrictRequest(request.scope, request.receive))
+            answer = await handler(StrictRequest(request.scope, request.receive))
+            return packed(request, answer) if packs else answer
 
         return strict
 

@@ -1,7 +1,10 @@
 """What goes over the wire. Coordinates are pixels of the upright image as it was sent."""
 
+import base64
 from typing import Annotated, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.domain import (
@@ -14,12 +17,16 @@ from app.domain import (
     Verdict,
     VerifyThreshold,
 )
+from app.errors import NormaError
 from export.contract import LANDMARKS
 
 Point = tuple[float, float]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Cosine = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Liveness = Literal["not_performed"]
+
+
+Encoding = Literal["json", "base64", "base64-float16"]
 
 
 class Options(BaseModel):
@@ -38,8 +45,10 @@ class FaceOptions(Options):
 
 
 class EmbedOptions(FaceOptions):
-    encoding: Literal["json", "base64"] = Field(
-        "json", description="The feature as numbers, or as base64 of little-endian float32."
+    encoding: Encoding = Field(
+        "json",
+        description="The feature as numbers, or as base64 of little-endian float32 or float16; in "
+        "MessagePack as those bytes.",
     )
 
 
@@ -177,9 +186,51 @@ class SideOut(Out):
         )
 
 
-class EmbedOut(SideOut):
+class EmbeddedOut(SideOut):
     feature: list[float] | str = Field(description="Raw, un-normalised: its length is the norm.")
     dim: int
+
+    @classmethod
+    def with_feature(cls, observed: Observation, encoding: Encoding) -> Self:
+        feature = observed.embedding.feature
+        return cls(
+            **dict(SideOut.of(observed)), feature=_encoded(feature, encoding), dim=feature.size
+        )
+
+
+def _encoded(feature: NDArray[np.float32], encoding: Encoding) -> list[float] | str:
+    if encoding == "json":
+        return [float(value) for value in feature]
+    kind = "<f2" if encoding == "base64-float16" else "<f4"
+    return base64.b64encode(feature.astype(kind).tobytes()).decode()
+
+
+class EmbedOut(EmbeddedOut):
+    packages: PackagesOut
+    liveness: Liveness = "not_performed"
+    request_id: str
+
+
+class ItemErrorOut(Out):
+    """What an error's body holds, for one photo of several."""
+
+    model_config = ConfigDict(extra="allow")
+    code: str = Field(description="Stable; for machines.")
+    message: str = Field(description="For people; may change.")
+
+    @classmethod
+    def of(cls, error: NormaError) -> Self:
+        return cls(code=error.code, message=error.message, **error.details)
+
+
+class EmbedItemOut(Out):
+    name: str
+    result: EmbeddedOut | None = Field(description="Null where this photo failed.")
+    error: ItemErrorOut | None = Field(description="Why; null where it did not.")
+
+
+class EmbedManyOut(Out):
+    items: list[EmbedItemOut] = Field(description="In the order sent.")
     packages: PackagesOut
     liveness: Liveness = "not_performed"
     request_id: str

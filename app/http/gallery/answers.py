@@ -7,10 +7,11 @@ from pydantic import Field
 from app import decision
 from app.domain import IdentifyThreshold, QualityPolicy, Verdict
 from app.enrol import EnrolledPhotos
+from app.errors import NormaError
 from app.gallery.enrolment import EnrolmentAnswer
 from app.gallery.types import Match, SearchAnswer
 from app.http.gallery.schemas import EnrolledFaceOut, SubjectOut
-from app.http.schemas import Liveness, Out, PackagesOut, SideOut, ThresholdOut
+from app.http.schemas import ItemErrorOut, Liveness, Out, PackagesOut, SideOut, ThresholdOut
 from app.identify import Identification
 
 FaceVerdict = Literal["match", "inconclusive", "unknown", "refused"]
@@ -175,6 +176,33 @@ def _verdict(one: Identification, best: MatchOut | None) -> FaceVerdict:
 
 class IdentifyOut(Out):
     faces: list[ProbeOut] = Field(description="The face selected, or all, the largest first.")
+    threshold: IdentifyThresholdOut
+    quality_policy: QualityPolicy
+    packages: PackagesOut
+    liveness: Liveness = "not_performed"
+    request_id: str
+
+
+class IdentifyItemOut(Out):
+    name: str
+    faces: list[ProbeOut] | None = Field(description="Null where this photo failed.")
+    error: ItemErrorOut | None = Field(description="Why; null where it did not.")
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        found: list[Identification] | NormaError,
+        threshold: IdentifyThreshold,
+    ) -> Self:
+        if isinstance(found, NormaError):
+            return cls(name=name, faces=None, error=ItemErrorOut.of(found))
+        faces = [ProbeOut.found(one, threshold) for one in found]
+        return cls(name=name, faces=faces, error=None)
+
+
+class IdentifyManyOut(Out):
+    items: list[IdentifyItemOut] = Field(description="In the order sent.")
     threshold: IdentifyThresholdOut
     quality_policy: QualityPolicy
     packages: PackagesOut

@@ -1,17 +1,19 @@
 """Who is it (1:N), who looks like them, and is it this subject (1:1)?"""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from app.gallery.service import GalleryService, check_identify
 from app.gallery.types import Gallery, SearchAnswer
 from app.http.access import CallerDep, needs
-from app.http.bodies import photos
+from app.http.bodies import one_or_many, photos
 from app.http.deps import ServiceDep
 from app.http.gallery.answers import (
     ClaimOut,
+    IdentifyItemOut,
+    IdentifyManyOut,
     IdentifyOut,
     IdentifyThresholdOut,
     ProbeOut,
@@ -19,17 +21,20 @@ from app.http.gallery.answers import (
 )
 from app.http.gallery.deps import GalleryName, OwnerDep, SubjectId
 from app.http.gallery.schemas import ClaimOptions, IdentifyPhotoOptions, SearchIn, feature_of
-from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
+from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, one_or_many_body, photo_body
+from app.http.packed import PACKED
 from app.http.presence import present
 from app.http.request_id import RequestIdDep
 from app.http.routes.faces import packages_out
 from app.http.routing import StrictRoute
 from app.http.schemas import SideOut, ThresholdOut
+from app.identify import Identified, IdentifiedEach, check_claim, identify_each
 from app.identify import Query as PhotoQuery
-from app.identify import check_claim
 from app.identify import identify as identify_photo
 from app.operating import Asked, search_threshold
 from app.security.scopes import Scope
+from app.service import Service
+from app.settings import MOST_PHOTOS
 
 router = APIRouter(
     route_class=StrictRoute,
@@ -43,7 +48,8 @@ router = APIRouter(
     "/identify",
     summary="Identify faces",
     dependencies=[needs(Scope.IDENTIFY)],
-    openapi_extra=photo_body(["image"]),
+    openapi_extra=one_or_many_body(MOST_PHOTOS),
+    responses=PACKED,
 )
 async def identify(
     request: Request,
@@ -51,25 +57,37 @@ async def identify(
     owner: OwnerDep,
     gallery: GalleryName,
     options: Annotated[IdentifyPhotoOptions, Query()],
-) -> IdentifyOut:
+) -> IdentifyOut | IdentifyManyOut:
     """The subjects most like the face selected, or like each face of the photo.
 
     The threshold keeps a stranger's chance of any false match at `fpir` and so rises with the
-    gallery; a rate that the calibration cannot support there is refused.
+    gallery; a rate that the calibration cannot support there is refused. A photo sent raw or as the
+    field `image` is answered by itself; several, under names of the caller's choice, as `items`.
     """
-    [photo] = await photos(request, ["image"])
+    sent = await one_or_many(request, service.settings.max_photos)
     place, turn = (owner, gallery), service.engine.turn(owner)
+    terms = options.query(), options.search(), options.asked(), turn
     async with present(request):
-        found = await identify_photo(
-            service, place, photo, options.query(), options.search(), options.asked(), turn
-        )
-    return IdentifyOut(
-        faces=[ProbeOut.found(one, found.threshold) for one in found.faces],
-        threshold=IdentifyThresholdOut.of(found.threshold),
-        quality_policy=found.quality,
-        packages=packages_out(service),
-        request_id=request.state.request_id,
-    )
+        if isinstance(sent, bytes):
+            found = await identify_photo(service, place, sent, *terms)
+            return IdentifyOut(
+                faces=[ProbeOut.found(one, found.threshold) for one in found.faces],
+                **_about(request, service, found),
+            )
+        many = await identify_each(service, place, sent, *terms)
+    items = [IdentifyItemOut.of(*one, many.threshold) for one in many.items.items()]
+    return IdentifyManyOut(items=items, **_about(request, service, many))
+
+
+def _about(
+    request: Request, service: Service, found: Identified | IdentifiedEach
+) -> dict[str, Any]:
+    return {
+        "threshold": IdentifyThresholdOut.of(found.threshold),
+        "quality_policy": found.quality,
+        "packages": packages_out(service),
+        "request_id": request.state.request_id,
+    }
 
 
 @router.post(

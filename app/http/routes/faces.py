@@ -1,31 +1,37 @@
-"""One photo: its faces, or one face's feature."""
+"""Photos: their faces, or one face's feature of each."""
 
-import base64
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
 from app.domain import Observation
+from app.errors import NormaError
 from app.http.access import needs
-from app.http.bodies import photos
+from app.http.bodies import one_or_many, photos
 from app.http.deps import ServiceDep
 from app.http.examples import DETECT, answer
 from app.http.gallery.deps import OwnerDep
-from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
+from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, one_or_many_body, photo_body
+from app.http.packed import PACKED
 from app.http.presence import present
 from app.http.routing import StrictRoute
 from app.http.schemas import (
     DetectOut,
+    EmbeddedOut,
+    EmbedItemOut,
+    EmbedManyOut,
     EmbedOptions,
     EmbedOut,
+    Encoding,
     FaceOut,
     ImageOut,
+    ItemErrorOut,
     Options,
     PackagesOut,
-    SideOut,
 )
 from app.security.scopes import Scope
 from app.service import Service
+from app.settings import MOST_PHOTOS
 
 router = APIRouter(
     route_class=StrictRoute,
@@ -63,28 +69,41 @@ async def detect(
 
 @router.post(
     "/embed",
-    summary="Embed one face",
+    summary="Embed faces",
     dependencies=[needs(Scope.EMBEDDINGS)],
-    openapi_extra=photo_body(["image"]),
+    openapi_extra=one_or_many_body(MOST_PHOTOS),
+    responses=PACKED,
 )
 async def embed(
     request: Request,
     service: ServiceDep,
     owner: OwnerDep,
     options: Annotated[EmbedOptions, Query()],
-) -> EmbedOut:
-    """The raw feature of one face, with its norm and quality."""
-    [photo] = await photos(request, ["image"])
+) -> EmbedOut | EmbedManyOut:
+    """The raw feature of one face of a photo, with its norm and quality.
+
+    A photo sent raw or as the field `image` is answered by itself. Several, under names of the
+    caller's choice, are answered as `items`, each with its result or its error.
+    """
+    sent = await one_or_many(request, service.settings.max_photos)
     turn = service.engine.turn(owner)
+    how, policy = options.face_select, options.quality
+    about = {"packages": packages_out(service), "request_id": request.state.request_id}
     async with present(request):
-        observed = await service.observe(photo, options.face_select, options.quality, "query", turn)
-    return EmbedOut(
-        **dict(SideOut.of(observed)),
-        feature=_feature(observed, options.encoding),
-        dim=observed.embedding.feature.size,
-        packages=packages_out(service),
-        request_id=request.state.request_id,
-    )
+        if isinstance(sent, bytes):
+            one = await service.observe(sent, how, policy, "query", turn)
+            embedded = EmbeddedOut.with_feature(one, options.encoding)
+            return EmbedOut(**dict(embedded), **about)
+        found = await service.observe_each(sent, how, policy, turn)
+    items = [_item(name, one, options.encoding) for name, one in found.items()]
+    return EmbedManyOut(items=items, **about)
+
+
+def _item(name: str, found: Observation | NormaError, encoding: Encoding) -> EmbedItemOut:
+    if isinstance(found, NormaError):
+        return EmbedItemOut(name=name, result=None, error=ItemErrorOut.of(found))
+    result = EmbeddedOut.with_feature(found, encoding)
+    return EmbedItemOut(name=name, result=result, error=None)
 
 
 def packages_out(service: Service) -> PackagesOut:
@@ -94,10 +113,3 @@ def packages_out(service: Service) -> PackagesOut:
         recogniser=service.recogniser_package.name,
         contract_id=service.pipeline.recogniser.contract_id,
     )
-
-
-def _feature(observed: Observation, encoding: str) -> list[float] | str:
-    feature = observed.embedding.feature
-    if encoding == "base64":
-        return base64.b64encode(feature.astype("<f4").tobytes()).decode()
-    return [float(value) for value in feature]
