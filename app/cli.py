@@ -9,7 +9,18 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.commands import audit, config, doctor, gallery, keys, labelled, photos, prepare, serve
+from app.commands import (
+    audit,
+    capacity,
+    config,
+    doctor,
+    gallery,
+    keys,
+    labelled,
+    photos,
+    prepare,
+    serve,
+)
 from app.errors import NormaError
 from export.errors import PackageError
 
@@ -41,7 +52,14 @@ def _commands() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (serve.serve, photos.detect, photos.embed, photos.verify, doctor.doctor):
+    for command in (
+        serve.serve,
+        photos.detect,
+        photos.embed,
+        photos.verify,
+        doctor.doctor,
+        capacity.capacity,
+    ):
         cli.command()(command)
     cli.add_typer(prepare.data, name="data")
     cli.add_typer(config.config, name="config")

@@ -1,0 +1,1 @@
+"""What this machine sustains, measured on a service of its own with the caller's photos."""
