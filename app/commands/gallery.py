@@ -9,7 +9,13 @@ import typer
 from app.commands.common import out, record, settings
 from app.errors import StartError
 from app.gallery import backup, erase_check, rotation
+from app.gallery.dossier import dossier
+from app.gallery.rows import galleries
+from app.gallery.unlock import reading
+from app.http.gallery.dossier import DossierOut
+from app.security.audit import secret
 from app.security.audit.event import Event
+from app.security.caller import LOCAL_OWNER
 from app.security.keysource import KeyFile, key_source
 
 gallery = typer.Typer(help="The galleries' files.", no_args_is_help=True)
@@ -27,6 +33,21 @@ def restore(file: File) -> None:
     backup.restore(file, directory, key_source(chosen))
     record(Event("galleries.restored", ""))
     out.print(f"restored {file} into {directory}", markup=False)
+
+
+@gallery.command("export-subject")
+def export_subject(
+    name: Annotated[str, typer.Argument(help="The gallery.", show_default=False)],
+    subject: Annotated[str, typer.Argument(help="The subject's id.", show_default=False)],
+    owner: Annotated[str, typer.Option(help="Whose gallery.")] = LOCAL_OWNER,
+) -> None:
+    """Print all that is held about one person as JSON, beside a running service or without."""
+    chosen = settings()
+    with reading(chosen.gallery_dir, key_source(chosen)) as connection:
+        found = galleries.get(connection, owner, name)
+        held = dossier(connection, found, subject)
+    record(Event("subject.exported", owner, name, subject))
+    out.print(DossierOut.of(held, None).model_dump_json(indent=2), markup=False)
 
 
 @gallery.command("erase-check")
@@ -69,6 +90,8 @@ def rotate_key(
             "the new key, the old one in the second line, and restart the service"
         )
     if forget:
+        if (kept := chosen.audit_dir / "secret").exists():
+            secret.read(kept, source)  # wraps it by the current key, too
         key = rotation.forget(chosen.gallery_dir, source)
         record(Event("master_key.forgotten", "", details={"key": key}))
         out.print(f"{source.path} holds master key {key} alone", markup=False)

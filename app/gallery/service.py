@@ -1,6 +1,6 @@
 """The gallery as a whole: what can be asked of it, by owner. Plain Python, no HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from app.errors import EnrolledFaceNotFoundError, IdentifyDisabledError, InputError
 from app.gallery import aggregate, cursor, features, names, operations
+from app.gallery.dossier import Dossier, dossier
 from app.gallery.enrolment import Enroller, Enrolment, EnrolmentAnswer, check_contract
 from app.gallery.erasure import Eraser, Receipt
+from app.gallery.export import export
 from app.gallery.index.codes import Queries
 from app.gallery.rows import faces, galleries, subjects
 from app.gallery.search import Searcher, SearchOptions
@@ -216,6 +218,24 @@ class GalleryService:
                 raise EnrolledFaceNotFoundError("there is no such face in this gallery")
             blob = faces.feature(connection, found, face)
         return features.unpacked(blob, self._store.options.feature_type)
+
+    # Out
+
+    def dossier(self, owner: str, gallery: str, key: str) -> Dossier:
+        """All that is held about one subject. Raises SubjectNotFoundError, AuditFailedError."""
+        self._audit.check()
+        with self._store.read() as connection:
+            found = galleries.get(connection, owner, gallery)
+            held = dossier(connection, found, key)
+        self._audit.record(Event("subject.exported", owner, gallery, key))
+        return held
+
+    def export(self, owner: str, name: str) -> Iterator[str]:
+        """A gallery's lines: see `export.export`. Raises GalleryNotFoundError, AuditFailedError."""
+        self._audit.check()
+        faces_now = self.gallery(owner, name).faces
+        self._audit.record(Event("gallery.exported", owner, name, details={"faces": faces_now}))
+        return export(self._store, owner, name)
 
     # Search
 

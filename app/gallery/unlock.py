@@ -6,12 +6,16 @@ the data keys are wrapped anew, the data stay as they are.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from app.errors import StartError
 from app.gallery import encrypt
 from app.gallery.checkpoints import Checkpoints
 from app.gallery.database import Connection, open_writer
 from app.gallery.failpoints import Failpoints
+from app.gallery.lock import DirectoryLock
 from app.gallery.schema import MIGRATIONS, migrate
 from app.gallery.sealing import Seals
 from app.security.keysource import KeySource
@@ -48,6 +52,33 @@ def opened(path: Path) -> tuple[Connection, Checkpoints]:
     checkpoints = Checkpoints(connection, path)
     migrate(connection, MIGRATIONS)
     return connection, checkpoints
+
+
+@contextmanager
+def reading(directory: Path, source: KeySource) -> Iterator[Connection]:
+    """A connection to look at the galleries with, whether or not a service has them open.
+
+    Raises StartError.
+    """
+    path = directory / "gallery.db"
+    if not path.exists():
+        raise StartError(f"there are no galleries in {directory}")
+    with closing(_reading(directory)) as connection:
+        connection.seals = Seals(source.keys(wrapped_by(connection)))
+        connection.execute("PRAGMA query_only=ON")
+        yield connection
+
+
+def _reading(directory: Path) -> Connection:
+    path = directory / "gallery.db"
+    try:
+        lock = DirectoryLock(directory / "lock")
+    except StartError:  # the service has it, and so is the last to close it
+        return open_writer(path)
+    try:
+        return opened(path)[0]
+    finally:
+        lock.release()
 
 
 def wrapped_by(connection: sqlite3.Connection) -> str | None:

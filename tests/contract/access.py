@@ -117,6 +117,7 @@ def rows(contract_id: str) -> list[Row]:
         Row(f"DELETE {GALLERY}", admin),
         Row(f"GET {GALLERY}/subjects", read),
         Row(f"GET {SUBJECT}", read),
+        Row(f"GET {SUBJECT}/export", read | embeddings),
         Row(f"PUT {SUBJECT}", enrol, json={"name": "Anna"}),
         Row(f"PATCH {SUBJECT}", enrol, json={"name": "Anna"}),
         Row(f"DELETE {SUBJECT}", enrol),

@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect
 
 from app.enrol import conflict_from
 from app.errors import BodyUnsupportedError, InputError, StorageFullError
-from app.gallery.export import export
 from app.gallery.rows.common import new_uid
 from app.gallery.types import Gallery
 from app.http.access import CallerDep, needs
@@ -172,11 +171,10 @@ async def export_gallery(
 
     Subjects come by id; those that change meanwhile may be in it as before or as after.
     """
-    await service.gallery.run(lambda g: g.gallery(owner, gallery))
-    store = await service.gallery.run(lambda g: g.store)
+    found = await service.gallery.run(lambda g: g.export(owner, gallery))
 
     def lines() -> Iterator[bytes]:
-        for line in export(store, owner, gallery):
+        for line in found:
             yield line.encode() + b"\n"
 
     return StreamingResponse(lines(), media_type=NDJSON)

@@ -7,6 +7,7 @@ from app.gallery.types import Subject, SubjectSpec
 from app.http.access import needs
 from app.http.deps import ServiceDep
 from app.http.gallery.deps import Cursor, GalleryName, Limit, OwnerDep, SubjectId, VersionDep
+from app.http.gallery.dossier import DossierOut
 from app.http.gallery.schemas import ReceiptOut, SubjectIn, SubjectOut, SubjectPage
 from app.http.openapi import CALLER_ERRORS, errors
 from app.http.request_id import RequestIdDep
@@ -98,6 +99,25 @@ async def get(
     """What was said about a subject, and how many faces it has."""
     found = await service.gallery.run(lambda g: g.subject(owner, gallery, subject))
     return _tagged(response, found)
+
+
+@router.get(
+    "/{subject}/export",
+    summary="Export a subject",
+    dependencies=[needs(Scope.READ, Scope.EMBEDDINGS)],
+)
+async def export(
+    service: ServiceDep,
+    owner: OwnerDep,
+    request_id: RequestIdDep,
+    gallery: GalleryName,
+    subject: SubjectId,
+) -> DossierOut:
+    """All that is held about one person, features included, and about nobody else: what a request
+    for access is answered with. The audit log besides has hashes of the id; `norma audit show`
+    finds them."""
+    held = await service.gallery.run(lambda g: g.dossier(owner, gallery, subject))
+    return DossierOut.of(held, request_id)
 
 
 @router.delete("/{subject}", summary="Erase a subject", dependencies=[needs(Scope.ENROL)])
