@@ -14,7 +14,7 @@ PIP     = -m pip --disable-pip-version-check install --quiet
 LOCKED  = $(PIP) --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint bench lock clean
+.PHONY: help serve test docker-test lint bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -29,6 +29,9 @@ endif
 
 test: $(DEV)/ready $(DEV)/openvino $(WEIGHTS)/ready ## run the tests
 	$(DEV)/bin/python -m pytest
+
+docker-test: $(DEV)/ready $(WEIGHTS)/ready ## build the images and run the compose files; needs Docker
+	$(DEV)/bin/python -m pytest -m docker tests/docker
 
 lint: $(DEV)/ready ## ruff and mypy
 	$(DEV)/bin/ruff check .
