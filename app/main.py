@@ -50,7 +50,6 @@ def create_app(service: Service) -> FastAPI:
         service.close()
 
     settings = service.settings
-    docs = settings.loopback if settings.docs is None else settings.docs
     app = FastAPIOffline(
         title="Norma",
         version=version("norma"),
@@ -66,7 +65,7 @@ def create_app(service: Service) -> FastAPI:
         Access,
         guard=service.guard,
         trusted=settings.trusted_proxies,
-        docs=docs,
+        docs=settings.docs_open,
         local=not settings.insecure,
     )
     bodies = partial(BodyLimits, min_rate=settings.min_body_rate)

@@ -219,6 +219,11 @@ class Settings(BaseSettings):
         """Whether only this machine can connect."""
         return _is_loopback(self.host)
 
+    @property
+    def docs_open(self) -> bool:
+        """Whether the API's documentation is served without a key."""
+        return self.loopback if self.docs is None else self.docs
+
     @field_validator("trusted_proxies", "gpus", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

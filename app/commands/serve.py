@@ -105,7 +105,8 @@ def _announce(service: Service) -> None:
     if service.calibration is None:
         _log.warning("no calibration: verify needs threshold= until `norma calibrate`")
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-    _log.info("serving http://%s:%d (API docs at /docs)", host, chosen.port)
+    docs = " (API docs at /docs)" if chosen.docs_open else ""
+    _log.info("serving http://%s:%d%s", host, chosen.port, docs)
     _say_who_may_call(service)
     if where := key_source(chosen).where:
         _log.info("galleries are encrypted with the key of %s", where)

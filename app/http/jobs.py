@@ -8,7 +8,7 @@ from app.errors import NotReadyError
 from app.jobs.room import Jobs
 
 
-def jobs(request: Request) -> Jobs:
+async def jobs(request: Request) -> Jobs:
     """Raises NotReadyError while the service starts or stops."""
     running = getattr(request.app.state, "jobs", None)
     if not isinstance(running, Jobs):

@@ -163,14 +163,25 @@ class KeyStore:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.exists():
             return
+        _hand_over(self.directory)
         pepper.create(self._pepper)
+        _hand_over(self._pepper)
         made = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         made.touch(mode=0o600)
         with closing(sqlite3.connect(made, isolation_level=None)) as connection:
             connection.execute(_TABLE)
+        _hand_over(made)
         with suppress(FileExistsError):
             os.link(made, self.path)  # with its table or not at all
         made.unlink()
+
+
+def _hand_over(path: Path) -> None:
+    """To the owner of the directory that it is in, where root makes it: the service is not root,
+    and has to read it."""
+    if os.geteuid() == 0:
+        above = path.parent.stat()
+        os.chown(path, above.st_uid, above.st_gid)
 
 
 def read_all(connection: sqlite3.Connection) -> list[Key]:

@@ -39,13 +39,12 @@ class Pace(Generic[K]):
         full_at = max(self._full_at.get(name, now), now)
         step = 1 / rate.per_second
         wait = full_at - now - (rate.burst - 1) * step
-        if wait > 0:
-            return wait
-        self._full_at[name] = full_at + step
+        if wait <= 0:
+            self._full_at[name] = full_at + step
         self._full_at.move_to_end(name)
         if len(self._full_at) > self._most:
             self._full_at.popitem(last=False)
-        return 0.0
+        return max(wait, 0.0)
 
 
 class AtOnce(Generic[K]):

@@ -3,6 +3,7 @@
 A new operation needs a row in access.py; the rest follows from it.
 """
 
+import inspect
 import itertools
 import time
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
-from starlette.routing import Mount, Route
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.gallery.rows.common import new_uid
 from app.http.access import OPEN
@@ -87,7 +89,7 @@ def world(
 ) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("access")
     (directory / "packages").symlink_to(packages_dir)
-    settings = Settings(data_dir=directory, bad_keys_per_minute=1e6)
+    settings = Settings(data_dir=directory, bad_keys_per_minute=1e6, claims_per_minute=0.1)
     store = KeyStore(settings.access_dir)
     store.create(KeySpec("first", MINE, ALL), 0)
     service = build_service(settings)
@@ -134,8 +136,8 @@ def test_a01_the_description_says_which_scopes_each_operation_needs(world: World
 def test_a01_what_is_not_described_is_the_documentation_alone(world: World) -> None:
     hidden = {
         route.path
-        for route in world.app.routes
-        if isinstance(route, Route | Mount) and not getattr(route, "include_in_schema", False)
+        for route in iter_route_contexts(world.app.routes)
+        if not (isinstance(route.original_route, APIRoute) and route.include_in_schema)
     }
     documentation = {"/docs", "/redoc", "/openapi.json", "/static-offline-docs"}
     assert hidden == documentation | {"/docs/oauth2-redirect"}
@@ -213,6 +215,50 @@ def told(answer: httpx.Response, gallery: str) -> tuple[int, str]:
     body = answer.json()
     request_id = body["request_id"]
     return answer.status_code, answer.text.replace(gallery, "").replace(request_id, "")
+
+
+def test_a15_similarities_are_coarse_without_the_scope_for_features(world: World) -> None:
+    path = f"{access.GALLERY}/verify/{{subject}}"
+    for scopes, digits in ((ALL - {Scope.EMBEDDINGS}, 3), (ALL, 6)):
+        place, headers = world.place(MINE), bearer(world.key(MINE, scopes))
+        claim = world.send(ROWS[f"POST {path}"], place, headers).json()
+        face = world.send(ROWS[f"POST {access.GALLERY}/identify"], place, headers).json()
+        [candidate] = face["faces"][0]["candidates"]
+        found = [claim["similarity"], claim["score"], candidate["similarity"]]
+        assert [decimals(value) <= digits for value in found] == [True] * 3
+        assert max(map(decimals, found)) == digits
+
+
+def test_a15_tries_on_one_subject_are_limited(world: World) -> None:
+    place, row = world.place(MINE), ROWS[f"POST {access.GALLERY}/verify/{{subject}}"]
+    headers = bearer(world.key(MINE, row.scopes))
+    assert world.send(row, place, headers).status_code == 200
+    refused = world.send(row, place, headers)
+    assert code(refused) == (429, "subject_attempts_limited")
+    assert 500 < int(refused.headers["retry-after"]) <= 600
+    assert world.send(row, world.place(MINE), headers).status_code == 200
+
+
+def decimals(value: float) -> int:
+    return len(str(value).partition(".")[2])
+
+
+def test_nothing_that_a_route_depends_on_takes_a_thread(world: World) -> None:
+    """A dependency that is not a coroutine function is sent to a thread, at ten times its cost."""
+
+    def called(dependant: Dependant) -> Iterator[object]:
+        for one in dependant.dependencies:
+            yield one.call
+            yield from called(one)
+
+    looked_at = 0
+    for route in iter_route_contexts(world.app.routes):
+        if isinstance(route.original_route, APIRoute):
+            for call in called(route.dependant):
+                step = call if inspect.isfunction(call) else type(call).__call__
+                assert inspect.iscoroutinefunction(step), (route.path, call)
+                looked_at += 1
+    assert looked_at > len(ROWS)
 
 
 def test_a_feature_in_a_search_needs_its_scope_too(world: World) -> None:

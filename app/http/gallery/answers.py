@@ -78,12 +78,12 @@ class MatchOut(Out):
     verdict: Verdict | None = Field(description="As `match`, with the inconclusive zone.")
 
     @classmethod
-    def of(cls, match: Match, threshold: IdentifyThreshold | None) -> Self:
+    def of(cls, match: Match, threshold: IdentifyThreshold | None, digits: int) -> Self:
         verdict = threshold and decision.verdict(match.similarity, threshold)
         return cls(
             subject=SubjectOut.of(match.subject),
             face=match.face.uid,
-            similarity=round(match.similarity, 6),
+            similarity=round(match.similarity, digits),
             match=verdict and verdict is Verdict.MATCH,
             verdict=verdict,
         )
@@ -124,9 +124,15 @@ class SearchOut(Out):
     request_id: str
 
     @classmethod
-    def of(cls, answer: SearchAnswer, threshold: IdentifyThreshold | None, request_id: str) -> Self:
+    def of(
+        cls,
+        answer: SearchAnswer,
+        threshold: IdentifyThreshold | None,
+        digits: int,
+        request_id: str,
+    ) -> Self:
         return cls(
-            matches=[MatchOut.of(match, threshold) for match in answer.matches],
+            matches=[MatchOut.of(match, threshold, digits) for match in answer.matches],
             threshold=threshold and IdentifyThresholdOut.of(threshold),
             exact=answer.exact,
             gallery_faces=answer.faces,
@@ -150,9 +156,9 @@ class ProbeOut(SideOut):
     gallery_revision: int | None
 
     @classmethod
-    def found(cls, one: Identification, threshold: IdentifyThreshold) -> Self:
+    def found(cls, one: Identification, threshold: IdentifyThreshold, digits: int) -> Self:
         matches = () if one.answer is None else one.answer.matches
-        candidates = [MatchOut.of(match, threshold) for match in matches]
+        candidates = [MatchOut.of(match, threshold, digits) for match in matches]
         best = candidates[0] if candidates else None
         return cls(
             **dict(SideOut.of(one.observed)),
@@ -194,10 +200,11 @@ class IdentifyItemOut(Out):
         name: str,
         found: list[Identification] | NormaError,
         threshold: IdentifyThreshold,
+        digits: int,
     ) -> Self:
         if isinstance(found, NormaError):
             return cls(name=name, faces=None, error=ItemErrorOut.of(found))
-        faces = [ProbeOut.found(one, threshold) for one in found]
+        faces = [ProbeOut.found(one, threshold, digits) for one in found]
         return cls(name=name, faces=faces, error=None)
 
 

@@ -33,7 +33,7 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-def expected_version(
+async def expected_version(
     if_match: Annotated[str | None, Header(description='The ETag expected, as "3".')] = None,
     if_none_match: Annotated[
         str | None, Header(description="* where it must not exist yet.")

@@ -19,7 +19,7 @@ from app.http.gallery.answers import (
     ProbeOut,
     SearchOut,
 )
-from app.http.gallery.deps import GalleryName, OwnerDep, SubjectId
+from app.http.gallery.deps import GalleryName, SubjectId
 from app.http.gallery.schemas import ClaimOptions, IdentifyPhotoOptions, SearchIn, feature_of
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, one_or_many_body, photo_body
 from app.http.packed import PACKED
@@ -54,7 +54,7 @@ router = APIRouter(
 async def identify(
     request: Request,
     service: ServiceDep,
-    owner: OwnerDep,
+    caller: CallerDep,
     gallery: GalleryName,
     options: Annotated[IdentifyPhotoOptions, Query()],
 ) -> IdentifyOut | IdentifyManyOut:
@@ -63,19 +63,21 @@ async def identify(
     The threshold keeps a stranger's chance of any false match at `fpir` and so rises with the
     gallery; a rate that the calibration cannot support there is refused. A photo sent raw or as the
     field `image` is answered by itself; several, under names of the caller's choice, as `items`.
+    Similarities have three decimals, six for a key with the scope `embeddings`.
     """
     sent = await one_or_many(request, service.settings.max_photos)
-    place, turn = (owner, gallery), service.engine.turn(owner)
+    place, turn = (caller.owner, gallery), service.engine.turn(caller.owner)
+    digits = caller.score_digits
     terms = options.query(), options.search(), options.asked(), turn
     async with present(request):
         if isinstance(sent, bytes):
             found = await identify_photo(service, place, sent, *terms)
             return IdentifyOut(
-                faces=[ProbeOut.found(one, found.threshold) for one in found.faces],
+                faces=[ProbeOut.found(one, found.threshold, digits) for one in found.faces],
                 **_about(request, service, found),
             )
         many = await identify_each(service, place, sent, *terms)
-    items = [IdentifyItemOut.of(*one, many.threshold) for one in many.items.items()]
+    items = [IdentifyItemOut.of(*one, many.threshold, digits) for one in many.items.items()]
     return IdentifyManyOut(items=items, **_about(request, service, many))
 
 
@@ -103,7 +105,7 @@ async def search(
     """The subjects most like a feature, an enrolled face, or another subject.
 
     Nothing is decided unless a rate or a cosine is given. A feature needs the scope `embeddings`
-    besides.
+    besides; similarities have three decimals without it.
     """
     if body.feature is not None:
         caller.require(Scope.EMBEDDINGS)
@@ -114,7 +116,7 @@ async def search(
     decides = body.fpir is not None or body.threshold is not None
     asked = Asked(body.fpir, body.threshold)
     threshold = search_threshold(service, found, answer.faces, asked, None) if decides else None
-    return SearchOut.of(answer, threshold, request_id)
+    return SearchOut.of(answer, threshold, caller.score_digits, request_id)
 
 
 def _search(
@@ -145,7 +147,7 @@ def _answer(store: GalleryService, owner: str, found: Gallery, body: SearchIn) -
 async def verify(
     request: Request,
     service: ServiceDep,
-    owner: OwnerDep,
+    caller: CallerDep,
     gallery: GalleryName,
     subject: SubjectId,
     options: Annotated[ClaimOptions, Query()],
@@ -153,8 +155,10 @@ async def verify(
     """Whether the photo shows this enrolled subject (1:1); no one else is looked at.
 
     `fmr` is the rate of one comparison: with `aggregate=max` a subject's many faces are as many
-    chances. Scores are those of /v1/verify.
+    chances. Scores are those of /v1/verify, with three decimals, six for a key with the scope
+    `embeddings`. Tries on one subject are limited.
     """
+    owner = caller.owner
     service.guard.claim(owner, gallery, subject)
     [photo] = await photos(request, ["image"])
     turn = service.engine.turn(owner)
@@ -172,8 +176,8 @@ async def verify(
     return ClaimOut(
         match=checked.verdict == "match",
         verdict=checked.verdict,
-        similarity=round(checked.likeness.similarity, 6),
-        score=round(checked.likeness.score, 6),
+        similarity=round(checked.likeness.similarity, caller.score_digits),
+        score=round(checked.likeness.score, caller.score_digits),
         threshold=ThresholdOut.of(checked.threshold),
         quality_policy=checked.quality,
         subject=subject,

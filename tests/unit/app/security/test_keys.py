@@ -81,6 +81,17 @@ def test_a_scope_of_a_newer_release_gives_nothing(keys: Keys) -> None:
     assert (found.id, found.spec.scopes) == (made.key_id, {Scope.READ})
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12_345, 23_456)
+    keys = Keys(tmp_path / "access")
+    keys.make()
+    keys.make()
+    keys.ring.close()
+    for path in (keys.directory, *keys.directory.iterdir()):
+        assert (path.stat().st_uid, path.stat().st_gid) == (12_345, 23_456), path
+
+
 MAKE = """
 import sys
 from pathlib import Path
