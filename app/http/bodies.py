@@ -71,7 +71,7 @@ async def one_or_many(request: Request, most: int) -> bytes | dict[str, bytes]:
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind in RAW:
-        return await _body(request)
+        return _as_declared(await _body(request), kind)
     if kind not in (MULTIPART, JSON):
         accepted = (MULTIPART, JSON, *RAW)
         raise BodyUnsupportedError(f"send one of {', '.join(accepted)}", accepted=accepted)
