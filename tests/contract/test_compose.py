@@ -11,7 +11,7 @@ import yaml
 
 from app.gallery.types import Holdings
 from app.settings import Settings
-from app.telemetry.gauges import Galleries, LogLines, Queues
+from app.telemetry.gauges import Galleries, LogLines, Queues, Ready
 from app.telemetry.meters import Load
 from app.telemetry.metrics import Metrics
 from tests.contract.sources import ROOT
@@ -117,6 +117,11 @@ def test_each_key_lies_apart_from_what_it_opens() -> None:
     assert ("norma", "first-key") not in places
 
 
+def test_the_engine_waits_until_the_service_has_ended() -> None:
+    seconds = int(service("norma")["stop_grace_period"].removesuffix("s"))
+    assert seconds > Settings().drain + Settings().grace
+
+
 def test_the_settings_exist() -> None:
     """An unknown NORMA_ variable would refuse the start."""
     given = {
@@ -182,6 +187,7 @@ def samples() -> dict[str, set[str]]:
     metrics.registry.register(Galleries(lambda: {"current": Holdings(1, 1, 1)}))
     found: dict[str, set[str]] = {}
     metrics.registry.register(LogLines(lambda: 0))
+    metrics.registry.register(Ready(lambda: None))
     for family in metrics.registry.collect():
         found[family.name] = {"job"}
         for sample in family.samples:

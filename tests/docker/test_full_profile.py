@@ -184,7 +184,7 @@ def test_prometheus_collects_from_all_of_them(full: Deployment, outside: httpx.C
     _until(all_up)
     [found] = ask(full, "rules")
     rules = [rule for group in found["groups"] for rule in group["rules"]]
-    assert len(rules) == 6
+    assert len(rules) == 7
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
 
 
