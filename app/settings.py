@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     """Addresses or networks whose X-Forwarded-For is believed, with commas between them."""
 
     key_rate: Annotated[float, Field(gt=0, le=1e6)] = 200.0
-    """Requests a second of one key, on average, twice as many in a burst; more are refused (429),
+    """Requests a second of one key, on average, twice as many in a burst (of several photos in one
+    request each counts); more are refused (429),
     so that one caller cannot take the others' share. A key can have its own."""
     key_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 64
     """Requests of one key being served at once; more are refused (429). A key can have its own."""

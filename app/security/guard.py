@@ -65,6 +65,17 @@ class Guard:
         self._within_limits(key)
         return Caller(key.spec.owner, key.id, key.spec.scopes)
 
+    def photos(self, caller: Caller, count: int) -> None:
+        """Counts a request's photos beyond its first as further requests of the key.
+
+        Raises KeyRateLimitedError; call it before anything is computed.
+        """
+        key = None if caller.key_id is None else self.ring.get(caller.key_id)
+        if key is None or count < 2:
+            return
+        if wait := self._requests.take(key.id, self._rate(key), count - 1):
+            raise KeyRateLimitedError("this key sends more photos than it may", wait)
+
     def leave(self, caller: Caller) -> None:
         """The request of this caller is over."""
         if caller.key_id is not None:
@@ -92,14 +103,15 @@ class Guard:
             raise SubjectAttemptsLimitedError("too many tries on this subject", wait)
 
     def _within_limits(self, key: Key) -> None:
-        rate, at_once = self._terms.requests, self._terms.at_once
-        if key.spec.rate is not None:
-            rate = Rate(key.spec.rate, max(1, round(2 * key.spec.rate)))
-        if not self._running.enter(key.id, key.spec.concurrency or at_once):
+        if not self._running.enter(key.id, key.spec.concurrency or self._terms.at_once):
             raise KeyConcurrencyLimitedError("too many requests of this key are running", 1)
-        if wait := self._requests.take(key.id, rate):
+        if wait := self._requests.take(key.id, self._rate(key)):
             self._running.leave(key.id)
             raise KeyRateLimitedError("this key sends more requests than it may", wait)
+
+    def _rate(self, key: Key) -> Rate:
+        own = key.spec.rate
+        return self._terms.requests if own is None else Rate(own, max(1, round(2 * own)))
 
 
 def presented(headers: Headers) -> str:

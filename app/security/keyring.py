@@ -58,6 +58,10 @@ class KeyRing:
         self._refresh()
         return [key for key in self._keys.values() if key.refused_at(self._now()) is None]
 
+    def get(self, key_id: str) -> Key | None:
+        """The key of this id, as it was last read."""
+        return self._keys.get(key_id)
+
     def find(self, text: str) -> Key:
         """The key that this is the text of. Raises UnauthenticatedError, alike whatever is wrong.
 

@@ -33,14 +33,18 @@ class Pace(Generic[K]):
     def __len__(self) -> int:
         return len(self._full_at)
 
-    def take(self, name: K, rate: Rate) -> float:
-        """0 where one was there to take, else the seconds until there is; then none is taken."""
+    def take(self, name: K, rate: Rate, count: int = 1) -> float:
+        """0 where so many were there to take, else the seconds until there are; then none is taken.
+
+        More than fit into a bucket count as a whole bucket: they are let through once it is full.
+        """
         now = self._clock()
         full_at = max(self._full_at.get(name, now), now)
         step = 1 / rate.per_second
-        wait = full_at - now - (rate.burst - 1) * step
+        taken = min(count, rate.burst)
+        wait = full_at - now - (rate.burst - taken) * step
         if wait <= 0:
-            self._full_at[name] = full_at + step
+            self._full_at[name] = full_at + taken * step
         self._full_at.move_to_end(name)
         if len(self._full_at) > self._most:
             self._full_at.popitem(last=False)

@@ -217,6 +217,16 @@ def told(answer: httpx.Response, gallery: str) -> tuple[int, str]:
     return answer.status_code, answer.text.replace(gallery, "").replace(request_id, "")
 
 
+@pytest.mark.parametrize("path", ["/v1/embed", f"{access.GALLERY}/identify", access.FACES])
+def test_a12_several_photos_are_several_requests(world: World, path: str) -> None:
+    once = KeySpec("test", MINE, ALL, rate=0.01)
+    headers = bearer(world.store.create(once, int(time.time())))
+    photos = dict.fromkeys(("one", "two"), world.faces.portrait)
+    url = world.place(MINE).url(path)
+    answer = world.request("POST", url, files=photos, headers=headers)
+    assert code(answer) == (429, "key_rate_limited")
+
+
 def test_a15_similarities_are_coarse_without_the_scope_for_features(world: World) -> None:
     path = f"{access.GALLERY}/verify/{{subject}}"
     for scopes, digits in ((ALL - {Scope.EMBEDDINGS}, 3), (ALL, 6)):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.enrol import Into, PhotoTerms, enrol_faces, enrol_photos
 from app.gallery.service import MAX_FACES_AT_ONCE
-from app.http.access import needs
+from app.http.access import CallerDep, needs
 from app.http.bodies import named_photos
 from app.http.deps import ServiceDep
 from app.http.gallery.answers import EnrolOut
@@ -43,7 +43,7 @@ router = APIRouter(
 async def enrol(
     request: Request,
     service: ServiceDep,
-    owner: OwnerDep,
+    caller: CallerDep,
     gallery: GalleryName,
     subject: SubjectId,
     options: Annotated[EnrolOptions, Query()],
@@ -55,9 +55,10 @@ async def enrol(
     one that is refused refuses all, unless `on_error=skip`. Photos themselves are not kept.
     """
     photos = await named_photos(request, MAX_FACES_AT_ONCE)
-    into = _into(owner, gallery, subject, options, idempotency_key)
+    service.guard.photos(caller, len(photos))
+    into = _into(caller.owner, gallery, subject, options, idempotency_key)
     terms = PhotoTerms(options.face_select, options.quality, options.on_error == "skip")
-    turn = service.engine.turn(owner)
+    turn = service.engine.turn(caller.owner)
     async with present(request):
         done = await enrol_photos(service, into, terms, photos, turn)
     return EnrolOut.of_photos(done, request.state.request_id)

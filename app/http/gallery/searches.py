@@ -76,6 +76,7 @@ async def identify(
                 faces=[ProbeOut.found(one, found.threshold, digits) for one in found.faces],
                 **_about(request, service, found),
             )
+        service.guard.photos(caller, len(sent))
         many = await identify_each(service, place, sent, *terms)
     items = [IdentifyItemOut.of(*one, many.threshold, digits) for one in many.items.items()]
     return IdentifyManyOut(items=items, **_about(request, service, many))

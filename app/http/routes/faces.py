@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.domain import Observation
 from app.errors import NormaError
-from app.http.access import needs
+from app.http.access import CallerDep, needs
 from app.http.bodies import one_or_many, photos
 from app.http.deps import ServiceDep
 from app.http.examples import DETECT, answer
@@ -77,7 +77,7 @@ async def detect(
 async def embed(
     request: Request,
     service: ServiceDep,
-    owner: OwnerDep,
+    caller: CallerDep,
     options: Annotated[EmbedOptions, Query()],
 ) -> EmbedOut | EmbedManyOut:
     """The raw feature of one face of a photo, with its norm and quality.
@@ -86,7 +86,7 @@ async def embed(
     caller's choice, are answered as `items`, each with its result or its error.
     """
     sent = await one_or_many(request, service.settings.max_photos)
-    turn = service.engine.turn(owner)
+    turn = service.engine.turn(caller.owner)
     how, policy = options.face_select, options.quality
     about = {"packages": packages_out(service), "request_id": request.state.request_id}
     async with present(request):
@@ -94,6 +94,7 @@ async def embed(
             one = await service.observe(sent, how, policy, "query", turn)
             embedded = EmbeddedOut.with_feature(one, options.encoding)
             return EmbedOut(**dict(embedded), **about)
+        service.guard.photos(caller, len(sent))
         found = await service.observe_each(sent, how, policy, turn)
     items = [_item(name, one, options.encoding) for name, one in found.items()]
     return EmbedManyOut(items=items, **about)

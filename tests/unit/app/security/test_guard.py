@@ -89,6 +89,20 @@ def test_a12_a_key_sends_no_more_than_its_rate(keys: Keys) -> None:
     guard.leave(guard.enter(headers(slow)))
 
 
+def test_a12_the_photos_of_one_request_count_each(keys: Keys) -> None:
+    plain, own = keys.make(), keys.make(rate=2)
+    keys.clock.at += REFRESH
+    guard = keys.guard(requests=Rate(1, 10))
+    for token, room in ((plain, 10), (own, 4)):
+        caller = guard.enter(headers(token))
+        guard.photos(caller, 1)
+        guard.photos(caller, room)
+        with pytest.raises(KeyRateLimitedError):
+            guard.photos(caller, 2)
+        guard.leave(caller)
+    guard.photos(LOCAL, 10_000)
+
+
 def test_a12_a_key_has_no_more_running_than_it_may(keys: Keys) -> None:
     plain, narrow = keys.make(), keys.make(concurrency=1)
     keys.clock.at += REFRESH

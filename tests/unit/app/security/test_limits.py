@@ -37,6 +37,19 @@ def test_who_waits_as_long_as_told_is_served() -> None:
     assert pace.take("x", rate) == 0
 
 
+def test_several_are_taken_together_or_not_at_all() -> None:
+    clock = Clock()
+    pace: Pace[str] = Pace(10, clock)
+    rate = Rate(2, 6)
+    assert pace.take("x", rate, 4) == 0
+    assert pace.take("x", rate, 4) == 1.0
+    assert pace.take("x", rate, 2) == 0
+    assert pace.take("x", rate) == 0.5
+    clock.at += 3
+    assert pace.take("x", rate, 1000) == 0, "a full bucket is all that anyone can have"
+    assert pace.take("x", rate, 1000) == 3.0
+
+
 def test_names_do_not_share() -> None:
     pace: Pace[str] = Pace(10, Clock())
     rate = Rate(1, 1)
