@@ -14,7 +14,7 @@ PIP     = -m pip --disable-pip-version-check install --quiet
 LOCKED  = $(PIP) --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test docker-test lint bench lock clean
+.PHONY: help serve test docker-test lint bench fuzz audit sbom licences lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -40,6 +40,20 @@ lint: $(DEV)/ready ## ruff and mypy
 
 bench: $(DEV)/ready $(DATA)/packages/sface-2021dec ## measure the service beside the bare sessions
 	$(DEV)/bin/python -m benchmarks
+
+fuzz: $(DEV)/ready $(DATA)/packages/sface-2021dec ## send 10 000 damaged images and bodies to a service
+	$(DEV)/bin/python -m tests.hostile.fuzz 10000 $(DATA)/packages
+
+audit: $(DEV)/ready ## look up the locked packages' known vulnerabilities (needs their service)
+	$(DEV)/bin/python -m tests.contract.audit
+
+sbom: $(DEV)/ready ## write bills of materials (CycloneDX) from the lock files into dist/
+	mkdir -p dist
+	for name in cpu gpu; do $(DEV)/bin/cyclonedx-py requirements requirements/$$name.txt \
+		--of JSON --output-reproducible -o dist/sbom-$$name.json || exit 1; done
+
+licences: $(DEV)/ready ## list the licences of all packages that are served
+	$(DEV)/bin/python -m tests.contract.licences
 
 UV_COMPILE = $(DEV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --overrides requirements/overrides.in \

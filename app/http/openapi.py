@@ -9,7 +9,7 @@ from app.http.routing import JSON
 from app.http.schemas import ErrorOut
 
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
-_BASE64 = {"type": "string", "contentEncoding": "base64", "examples": ["/9j/4AAQSkZJRg…"]}
+_BASE64 = {"type": "string", "contentEncoding": "base64", "examples": ["/9j/4AAQSkZJRg=="]}
 
 
 def photo_body(names: Sequence[str]) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def named_photos_body(most: int) -> dict[str, Any]:
             "schema": {
                 "type": "object",
                 "additionalProperties": photo,
+                "propertyNames": {"pattern": "^[A-Za-z0-9._-]{1,64}$"},
                 "minProperties": 1,
                 "maxProperties": most,
             }
@@ -58,6 +59,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 CALLER_ERRORS = (401, 403, 429)
 """Of every route that needs a key."""
+BODY_ERRORS = (408, 413, 415)
 PHOTO_ERRORS = (408, 413, 415, 422, 500, 503, 504)
 
 _MEANING = {

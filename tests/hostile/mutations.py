@@ -15,10 +15,15 @@ def mutated(seed: int, count: int) -> Iterator[bytes]:
     random = np.random.default_rng(seed)
     wholes = _fuzzed()
     for number in range(count):
-        data = bytearray(wholes[number % len(wholes)])
-        for _ in range(random.integers(1, 4)):
-            _MUTATIONS[random.integers(len(_MUTATIONS))](data, random)
-        yield bytes(data)
+        yield damage(wholes[number % len(wholes)], random)
+
+
+def damage(whole: bytes, random: np.random.Generator) -> bytes:
+    """One to three wounds, somewhere."""
+    data = bytearray(whole)
+    for _ in range(random.integers(1, 4)):
+        _MUTATIONS[random.integers(len(_MUTATIONS))](data, random)
+    return bytes(data)
 
 
 def _fuzzed() -> list[bytes]:

@@ -1,6 +1,5 @@
 """What the galleries' routes ask for: whose they are, under which conditions."""
 
-import re
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query
@@ -33,10 +32,15 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
+_ETAG = r'^"[0-9]{1,15}"$'
+
+
 async def expected_version(
-    if_match: Annotated[str | None, Header(description='The ETag expected, as "3".')] = None,
+    if_match: Annotated[
+        str | None, Header(pattern=_ETAG, description='The ETag expected, as "3".')
+    ] = None,
     if_none_match: Annotated[
-        str | None, Header(description="* where it must not exist yet.")
+        str | None, Header(pattern=r"^\*$", description="* where it must not exist yet.")
     ] = None,
 ) -> int | None:
     """The version that a conditional request names: 0 for none at all, None for any.
@@ -47,10 +51,9 @@ async def expected_version(
         return None
     if if_match is None and if_none_match == "*":
         return 0
-    found = re.fullmatch(r'"(\d{1,15})"', if_match or "")
-    if found is None or if_none_match is not None:
+    if if_match is None or if_none_match is not None:
         raise InputError('conditions are If-Match: "VERSION" or If-None-Match: *')
-    return int(found[1])
+    return int(if_match.strip('"'))
 
 
 VersionDep = Annotated[int | None, Depends(expected_version)]

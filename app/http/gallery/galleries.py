@@ -8,7 +8,7 @@ from app.http.deps import ServiceDep
 from app.http.gallery.deps import Cursor, GalleryName, Limit, OwnerDep, VersionDep
 from app.http.gallery.schemas import ReceiptOut
 from app.http.gallery.terms import GalleryIn, GalleryOut, GalleryPage, GalleryTerms
-from app.http.openapi import CALLER_ERRORS, errors
+from app.http.openapi import BODY_ERRORS, CALLER_ERRORS, errors
 from app.http.request_id import RequestIdDep
 from app.http.routing import StrictRoute
 from app.security.scopes import Scope
@@ -17,7 +17,7 @@ router = APIRouter(
     route_class=StrictRoute,
     prefix="/v1/galleries",
     tags=["galleries"],
-    responses=errors(*CALLER_ERRORS, 400, 404, 409, 412, 422, 503, 507),
+    responses=errors(*CALLER_ERRORS, 400, 404, *BODY_ERRORS, 409, 412, 422, 503, 507),
 )
 
 

@@ -9,7 +9,7 @@ from app.http.deps import ServiceDep
 from app.http.gallery.deps import Cursor, GalleryName, Limit, OwnerDep, SubjectId, VersionDep
 from app.http.gallery.dossier import DossierOut
 from app.http.gallery.schemas import ReceiptOut, SubjectIn, SubjectOut, SubjectPage
-from app.http.openapi import CALLER_ERRORS, errors
+from app.http.openapi import BODY_ERRORS, CALLER_ERRORS, errors
 from app.http.request_id import RequestIdDep
 from app.http.routing import StrictRoute
 from app.security.scopes import Scope
@@ -18,7 +18,7 @@ router = APIRouter(
     route_class=StrictRoute,
     prefix="/v1/galleries/{gallery}/subjects",
     tags=["subjects"],
-    responses=errors(*CALLER_ERRORS, 400, 404, 409, 412, 422, 503, 507),
+    responses=errors(*CALLER_ERRORS, 400, 404, *BODY_ERRORS, 409, 412, 422, 503, 507),
 )
 
 
