@@ -16,7 +16,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from app.domain import Image, ImageFormat
-from app.errors import ImageUndecodableError, ImageUnsupportedError, NormaError
+from app.errors import DecodeBusyError, ImageUndecodableError, ImageUnsupportedError, NormaError
 from app.vision.containers import check_png, jpeg_structure
 from app.vision.limits import ImageLimits
 from app.vision.memory import peak_bytes
@@ -53,6 +53,8 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
         return _decode(data, kind, limits)
     except NormaError:
         raise
+    except MemoryError as error:  # the process's own limit; the image may be sound
+        raise DecodeBusyError("there is no memory left to decode this image") from error
     except Exception as error:
         raise ImageUndecodableError(f"the {kind} is damaged or of an unknown variety") from error
 
