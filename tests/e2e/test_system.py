@@ -71,7 +71,7 @@ def test_answers_are_never_cached(api: httpx.Client) -> None:
 def test_odd_bodies_are_refused(
     api: httpx.Client, content_type: str, body: bytes, status: int, code: str
 ) -> None:
-    answer = api.post("/v1/embed", content=body, headers={"content-type": content_type})
+    answer = api.post("/v1/detect", content=body, headers={"content-type": content_type})
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
