@@ -53,7 +53,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on as they are
         super().__init__(*args, **kwargs)
         self._phase: Literal["idle", "head", "body"] = "idle"
-        self._head_bytes = self._body_bytes = self._wire_bytes = 0
+        self._messages = self._head_bytes = self._body_bytes = self._wire_bytes = 0
         self._refusal: Refusal | None = None
         self._deaf = False
         self._patience: asyncio.TimerHandle | None = None
@@ -76,7 +76,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         self._unset_keepalive_if_required()
-        before = self._phase
+        before, message = self._phase, self._messages
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -84,7 +84,8 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal or malformed("this is not an HTTP/1.1 request"))
         else:
-            self._meter(before, len(data))
+            # Bytes that hold the end of one message and the beginning of the next are neither's.
+            self._meter(before if message == self._messages else "idle", len(data))
 
     def _meter(self, before: str, size: int) -> None:
         if before == self._phase == "head":
@@ -101,6 +102,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._phase = "head"
+        self._messages += 1
         self._head_bytes = self._body_bytes = self._wire_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:

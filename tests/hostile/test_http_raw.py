@@ -171,6 +171,15 @@ def test_b56_pipelined_requests_are_answered_in_order(server: Server) -> None:
     assert reply.statuses == [200, 422, 200, 422]
 
 
+def test_b56_the_rest_of_a_refused_body_is_not_the_next_requests(server: Server) -> None:
+    """A client may send its next request right behind a body that was refused at its head."""
+    refused = ("POST", "/v1/embed?x=1", "Content-Type: image/png")
+    whole = request(*refused, body=bytes(50_000))
+    cut = len(whole) - 49_000
+    reply = server.say(whole[:cut], whole[cut:] + whole[:cut], whole[cut:], pause=0.3, answers=2)
+    assert reply.statuses == [422, 422]
+
+
 def test_b56_garbage_behind_a_request_does_not_cost_its_answer(server: Server) -> None:
     reply = server.say(HEALTH + b"\x16\x03\x01" + b"\0" * 100)
     assert (reply.statuses, reply.closed) == ([200], True)
