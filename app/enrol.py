@@ -110,7 +110,7 @@ def conflict_from(service: Service, gallery: Gallery, given: float | None) -> fl
     """
     if given is not None or gallery.spec.conflict == "off":
         return given
-    return conflict_threshold(service, gallery, None)
+    return conflict_threshold(service, gallery)
 
 
 async def _look(

@@ -19,7 +19,7 @@ from app.gallery.aggregate import Likeness, Score
 from app.gallery.enrolment import check_contract
 from app.gallery.search import SearchOptions
 from app.gallery.service import check_identify
-from app.gallery.types import Aggregate, SearchAnswer
+from app.gallery.types import Aggregate, Filter, Gallery, SearchAnswer
 from app.inference.turn import Turn
 from app.operating import Asked, claim_threshold, search_threshold
 from app.service import Service
@@ -77,7 +77,7 @@ class _Search:
     """What has been settled before any photo is looked at."""
 
     service: Service
-    place: tuple[str, str]
+    gallery: Gallery
     options: SearchOptions
     threshold: IdentifyThreshold
     policy: QualityPolicy
@@ -90,23 +90,28 @@ class _Search:
             return Identification(observed, None)
         service, feature = self.service, observed.embedding.feature
         contract_id = service.pipeline.recogniser.contract_id
+        place = (self.gallery.owner, self.gallery.name)
         answer = await service.gallery.run(
-            lambda g: g.search(*self.place, feature, contract_id, self.options)
+            lambda g: g.search(*place, feature, contract_id, self.options)
         )
+        found = answer.top is not None and answer.top >= self.threshold.value
         if answer.top is not None:
-            service.metrics.searched(answer.top, answer.top >= self.threshold.value)
+            service.metrics.searched(answer.top, found)
+        if self.options.filter == Filter():  # part of a gallery says little about strangers
+            top, norm = None if found else answer.top, observed.embedding.norm
+            await service.gallery.run(lambda g: g.health.note(self.gallery, top, norm))
         return Identification(observed, answer)
 
 
 async def _prepared(
     service: Service, place: tuple[str, str], query: Query, options: SearchOptions, asked: Asked
 ) -> _Search:
-    gallery = await service.gallery.run(lambda g: g.gallery(*place))
+    gallery, own = await service.gallery.run(lambda g: g.gallery_and_rates(*place))
     check_identify(gallery)
     check_contract(gallery, service.pipeline.recogniser.contract_id)
     policy = gallery.spec.policy.query.granted(query.policy, "query")
-    threshold = search_threshold(service, gallery, gallery.faces, asked, None)
-    return _Search(service, place, options, threshold, policy)
+    threshold = search_threshold(service, gallery, gallery.faces, asked, own)
+    return _Search(service, gallery, options, threshold, policy)
 
 
 async def identify(

@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from app.http import failures
 from app.http.access import Access
 from app.http.gallery import faces as enrolled
-from app.http.gallery import galleries, imports, searches, subjects
+from app.http.gallery import galleries, health, imports, searches, subjects
 from app.http.limits import BodyLimits, PlainPaths, RequestId
 from app.http.routes import faces, jobs, system, verify
 from app.http.uploads import LongUploads
@@ -59,7 +59,18 @@ def create_app(service: Service) -> FastAPI:
         telemetry=_SILENT,
     )
     failures.install(app)
-    for routes in (verify, faces, galleries, subjects, enrolled, searches, imports, jobs, system):
+    for routes in (
+        verify,
+        faces,
+        galleries,
+        subjects,
+        enrolled,
+        searches,
+        health,
+        imports,
+        jobs,
+        system,
+    ):
         app.include_router(routes.router)
     app.add_middleware(
         Access,

@@ -24,17 +24,19 @@ from app.errors import (
     RateUnsupportedError,
     StartError,
 )
+from app.gallery.health.examiner import HealthPlan
 from app.gallery.room import GalleryRoom, open_room
 from app.inference import packages
 from app.inference.engine import Engine, EngineOptions
 from app.inference.policy import choose
 from app.inference.turn import Turn
+from app.operating import Loaded, health_limits
 from app.pipeline import Detection, Pipeline
 from app.security.audit.log import AuditLog, open_audit
 from app.security.guard import Guard
 from app.security.start import open_guard
 from app.settings import Settings
-from app.telemetry.gauges import Galleries, Queues, Ready
+from app.telemetry.gauges import Galleries, GalleriesHealth, Queues, Ready
 from app.telemetry.meters import SILENT, Meters
 from app.telemetry.metrics import Build, Metrics
 from app.telemetry.tracing import Tracing, open_tracing
@@ -230,11 +232,14 @@ def build_service(settings: Settings) -> Service:
     pipeline.warm_up()
     # Before the workers, whose threads a failed start would leave.
     audit = open_audit(settings)
-    gallery = open_room(settings, metrics, audit)
+    limits = partial(health_limits, Loaded(settings, calibration), recogniser.quality())
+    plan = HealthPlan(limits, settings.gallery_health_every)
+    gallery = open_room(settings, metrics, audit, plan)
     engine = Engine(_engine_options(settings), pipeline, metrics)
     contract_id = pipeline.recogniser.contract_id
     metrics.registry.register(Queues({"workers": engine.load, "gallery": gallery.load}))
     metrics.registry.register(Galleries(partial(gallery.holdings, contract_id)))
+    metrics.registry.register(GalleriesHealth(gallery.totals))
     metrics.name(
         Build(
             version=version("norma"),

@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     """Gallery requests, and searches, that may wait; more are refused at once (503)."""
     gallery_feature_type: Literal["float16", "float32"] = "float16"
     """How stored features are kept; fixed by the first start on a data directory."""
+    gallery_health_every: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    """Seconds after which galleries that have changed are examined anew, in the background and at
+    a few percent of a core; 0 examines only when asked."""
     gallery_max_bytes: Annotated[int, Field(ge=MiB)] | None = None
     """Size of the gallery's database beyond which nothing more is enrolled (507)."""
 

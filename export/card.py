@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from export.evidence import EVIDENCE, Discard, DriftFigures, Evidence, Verification
 from export.manifest import CARD, MODEL, RecogniserManifest, parse_record
 from export.package import Package, replace
-from export.tables import Calibration, QualityCurve
+from export.tables import Calibration, DiscardEvidence, QualityCurve
 
 NOT_MEASURED = "not measured"
 
@@ -34,7 +34,7 @@ def render(package: Package) -> str:
         ("## Verification (1:1)", _verification(evidence)),
         ("## The norm as a quality", _quality(evidence, package.quality())),
         ("## Thresholds", _calibration(package.calibration())),
-        ("## By group of people", f"Error rates by age, sex or skin tone: {NOT_MEASURED}."),
+        ("## By group of people", _groups(package.calibration())),
         ("## The file", _file(manifest, evidence)),
         ("## What it must not be used for", NOT_FOR),
     )
@@ -139,6 +139,8 @@ def _quality(evidence: Evidence | None, curve: QualityCurve | None) -> str:
     parts = [_one_discard(entry) for entry in discards]
     if curve is not None and curve.reason:
         parts.append(f"On {curve.data}: {curve.reason}.")
+    if curve is not None:
+        parts += [_rivals(found) for found in curve.evidence]
     if not parts:
         parts = [f"Whether discarding low norms lowers the error: {NOT_MEASURED}."]
     if curve is None:
@@ -152,6 +154,70 @@ def _quality(evidence: Evidence | None, curve: QualityCurve | None) -> str:
             f"{curve.gates.enrol:.2f}, queries at {curve.gates.query:.2f}."
         )
     return "\n\n".join(parts)
+
+
+def _rivals(found: DiscardEvidence) -> str:
+    """What each measure's order is worth, beside shuffled ones, and what follows for the norm."""
+    low, high = found.chance
+    rows = [
+        (curve.measure, f"{curve.area:.2f}", "yes" if curve.beats_chance else "no")
+        for curve in found.curves
+    ]
+    return (
+        f"Photos {found.photos}, FMR {found.fmr:g}, {found.misses:,} misses of "
+        f"{found.genuine:,}: area under error versus discard, up to a discard of "
+        f"{found.limit:.0%}; 1 is no help, shuffled qualities give {low:.2f} to {high:.2f}.\n\n"
+        + _table(("measure", "area", "better than chance"), rows)
+        + f"\n\n{_conclusion(found)}"
+    )
+
+
+def _conclusion(found: DiscardEvidence) -> str:
+    """The norm beside the best of its rivals; half of what shuffling spreads over is noise."""
+    norm, *rivals = found.curves
+    if not norm.beats_chance:
+        return "Here the norm orders photos no better than chance."
+    if not rivals:
+        return "Here the norm orders photos better than chance; no rival was measured."
+    best = min(rivals, key=lambda curve: curve.area)
+    ahead, noise = best.area - norm.area, (found.chance[1] - found.chance[0]) / 2
+    if ahead > noise:
+        return f"Here the norm is better than every rival; the next is {best.measure}."
+    if ahead < -noise:
+        return f"Here {best.measure} is a better quality than the norm."
+    return f"Here the norm is worth no more than {best.measure}: the difference is within noise."
+
+
+def _groups(calibration: Calibration | None) -> str:
+    if calibration is None or not calibration.groups:
+        return f"Error rates by age, sex or skin tone: {NOT_MEASURED}."
+    rows = [
+        (
+            group.name,
+            f"{group.subjects:,}",
+            f"{point.fmr:g}",
+            f"{point.measured_fmr:.2g} ({point.fmr_interval[0]:.2g} to "
+            f"{point.fmr_interval[1]:.2g})",
+            NOT_MEASURED if point.fnmr is None else _percent(point.fnmr),
+        )
+        for group in calibration.groups
+        for point in group.points
+    ]
+    apart = [
+        (f"{one.fmr:g}", _times(one.fmr_ratio), _times(one.fmr_over_mean), _times(one.fnmr_ratio))
+        for one in calibration.disparities
+    ]
+    ratios = ("FMR", "FMR, worst over best", "FMR, worst over mean", "FNMR, worst over best")
+    return (
+        f"On {calibration.data.name}, each group compared within itself at the thresholds above."
+        "\n\n"
+        + _table(("group", "people", "FMR", "FMR measured", "FNMR"), rows)
+        + ("\n\n" + _table(ratios, apart) if apart else "")
+    )
+
+
+def _times(ratio: float | None) -> str:
+    return "no error in a group" if ratio is None else f"{ratio:.3g}"
 
 
 def _one_discard(found: Discard) -> str:
@@ -168,6 +234,7 @@ def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
         return f"Thresholds for error rates: {NOT_MEASURED}. Calibrate before deciding with it."
     data = calibration.data
+    score = "cosine" if calibration.scoring is None else "quality-aware score"
     rows = [
         (
             f"{point.fmr:g}",
@@ -180,7 +247,7 @@ def _calibration(calibration: Calibration | None) -> str:
     return (
         f"Measured on {data.name}: {data.subjects:,} people, {data.images:,} images, "
         f"{data.genuine:,} genuine and {data.impostor:,} impostor comparisons.\n\n"
-        + _table(("FMR", "cosine threshold", "FNMR"), rows)
+        + _table(("FMR", f"{score} threshold", "FNMR"), rows)
     )
 
 

@@ -167,7 +167,29 @@ def show(record: schema.Calibration, quality: schema.QualityCurve) -> None:
             f"FMR {rate.fmr:g} and rarer: not supported, {rate.needed - data.impostor:,} impostor "
             "comparisons too few"
         )
+    show_groups(record)
     out.print(f"quality basis: {quality.basis} ({quality.reason})")
+
+
+def show_groups(record: schema.Calibration) -> None:
+    """Print what each group meets at the table's thresholds, and how far they lie apart."""
+    if not record.groups:
+        return
+    table = Table("group", "people", "FMR", "measured", "95% interval", "FNMR")
+    for group in record.groups:
+        for point in group.points:
+            table.add_row(
+                group.name,
+                f"{group.subjects:,}",
+                f"{point.fmr:g}",
+                f"{point.measured_fmr:.2e}",
+                f"{point.fmr_interval[0]:.2e} to {point.fmr_interval[1]:.2e}",
+                "–" if point.fnmr is None else f"{point.fnmr:.2%}",
+            )
+    out.print(table)
+    for one in record.disparities:
+        if one.fmr_ratio is not None:
+            out.print(f"FMR {one.fmr:g}: the worst group's is {one.fmr_ratio:.3g} times the best's")
 
 
 def write_report(path: Path, content: "Content") -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from app.commands.common import out, record, settings
+from app.commands.health import health
 from app.errors import StartError
 from app.gallery import backup, erase_check, rotation
 from app.gallery.dossier import dossier
@@ -19,6 +20,7 @@ from app.security.caller import LOCAL_OWNER
 from app.security.keysource import KeyFile, key_source
 
 gallery = typer.Typer(help="The galleries' files.", no_args_is_help=True)
+gallery.command()(health)
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, show_default=False)]
 
 

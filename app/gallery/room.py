@@ -18,6 +18,7 @@ from app.errors import (
     StartError,
     StorageFailedError,
 )
+from app.gallery.health.examiner import HealthPlan, Totals
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.gallery.types import Holdings
@@ -85,7 +86,7 @@ class GalleryRoom:
 
         def begun() -> T:
             self._meters.waited("gallery", perf_counter() - submitted)
-            return work(self._opened())
+            return work(self.opened())
 
         future = loop.run_in_executor(self._threads, copy_context().run, begun)
         self._taken += 1
@@ -110,6 +111,10 @@ class GalleryRoom:
         except NormaError:
             return {}
 
+    def totals(self) -> Totals | None:
+        """What is known of the galleries' health; None where the store is not open."""
+        return None if self._service is None else self._service.health.totals()
+
     def check_ready(self) -> None:
         """Raises NotReadyError where enrolments are not possible. Costs nothing."""
         if self._damage is not None:
@@ -126,7 +131,11 @@ class GalleryRoom:
         if self._service is not None:
             self._service.close()
 
-    def _opened(self) -> GalleryService:
+    def opened(self) -> GalleryService:
+        """The service behind the room, opened if need be: for who has a thread of their own.
+
+        Raises as `run` does.
+        """
         try:
             self.open()
         except StartError as error:
@@ -137,7 +146,10 @@ class GalleryRoom:
 
 
 def open_room(
-    settings: Settings, meters: Meters = SILENT, audit: Auditor = UNRECORDED
+    settings: Settings,
+    meters: Meters = SILENT,
+    audit: Auditor = UNRECORDED,
+    plan: HealthPlan | None = None,
 ) -> GalleryRoom:
     """Opened at once where there is a gallery. Raises StartError where that cannot be used."""
     cores = os.cpu_count() or 1
@@ -151,7 +163,7 @@ def open_room(
 
     def opening() -> GalleryService:
         store = GalleryStore(settings.gallery_dir, options)
-        return GalleryService(store, cores, settings.gallery_queue, meters)
+        return GalleryService(store, cores, settings.gallery_queue, meters, plan)
 
     room = GalleryRoom(opening, settings.gallery_concurrency, settings.gallery_queue, meters)
     if (settings.gallery_dir / "gallery.db").exists():

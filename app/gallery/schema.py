@@ -165,6 +165,17 @@ _INTERRUPTED = """
 ALTER TABLE jobs ADD COLUMN interrupted INTEGER NOT NULL DEFAULT 0;
 """
 
+_HEALTH = """
+-- Distributions of scores and norms, of nobody in particular: see rows/health.py.
+CREATE TABLE gallery_health (
+    gallery_id INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    kept TEXT NOT NULL,
+    computed_at INTEGER NOT NULL
+) STRICT;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", _FIRST),
     ("identify", _IDENTIFY),
@@ -172,6 +183,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("policy", _POLICY),
     ("sealing", _SEALING),
     ("interrupted", _INTERRUPTED),
+    ("health", _HEALTH),
 )
 
 

@@ -13,6 +13,9 @@ from app.gallery.dossier import Dossier, dossier
 from app.gallery.enrolment import Enroller, Enrolment, EnrolmentAnswer, check_contract
 from app.gallery.erasure import Eraser, Receipt
 from app.gallery.export import export
+from app.gallery.health.examiner import Examiner, HealthPlan
+from app.gallery.health.findings import Kind, Report
+from app.gallery.health.naming import Named, named
 from app.gallery.index.codes import Queries
 from app.gallery.rows import faces, galleries, subjects
 from app.gallery.search import Searcher, SearchOptions
@@ -27,6 +30,7 @@ from app.gallery.types import (
     Subject,
     SubjectSpec,
 )
+from app.rates.own import OwnRates
 from app.security.audit.event import Detail, Event
 from app.telemetry.meters import SILENT, Meters
 
@@ -54,6 +58,7 @@ class GalleryService:
         threads: int = 2,
         bound: int = 1024,
         meters: Meters = SILENT,
+        plan: HealthPlan | None = None,
     ) -> None:
         """`threads` scan; more than `bound` waiting searches are refused."""
         self._store = store
@@ -61,6 +66,7 @@ class GalleryService:
         self._enroller = Enroller(store, self._searcher)
         self._eraser = Eraser(store)
         self._audit = store.options.audit
+        self.health = Examiner(store, plan or HealthPlan())
 
     @property
     def store(self) -> GalleryStore:
@@ -68,6 +74,7 @@ class GalleryService:
         return self._store
 
     def close(self) -> None:
+        self.health.close()
         self._searcher.close()
         self._store.close()
 
@@ -97,6 +104,11 @@ class GalleryService:
         with self._store.read() as connection:
             return galleries.get(connection, owner, name)
 
+    def gallery_and_rates(self, owner: str, name: str) -> tuple[Gallery, OwnRates | None]:
+        """With its own error rates, where they are known. Raises GalleryNotFoundError."""
+        found = self.gallery(owner, name)
+        return found, self.health.own(found)
+
     def galleries(
         self, owner: str, after: str | None, limit: int
     ) -> tuple[list[Gallery], str | None]:
@@ -124,6 +136,28 @@ class GalleryService:
         details = {"identify": changed.spec.identify, "version": changed.version}
         self._audit.record(Event("gallery.changed", owner, name, details=details))
         return changed
+
+    def health_page(
+        self, owner: str, name: str, kind: Kind, after: str | None, limit: int
+    ) -> tuple[Report | None, list[Named], str | None]:
+        """A page of one kind of findings, worst first, and the cursor of the next one.
+
+        Empty before the first examination. Raises CursorInvalidError where the gallery has been
+        examined anew since the page before.
+        """
+        found = self.gallery(owner, name)
+        report = self.health.health(found).report
+        if report is None:
+            return None, [], None
+        listing = f"{owner}/{found.uid}/health/{report.uid}/{kind}"
+        start = int(cursor.decode(self._store.epoch, listing, after) or 0)
+        stop = start + _page(limit)
+        worst = report.found[kind].worst
+        with self._store.read() as connection:
+            page = named(connection, found, worst[start:stop])
+        more = stop < len(worst)
+        following = cursor.encode(self._store.epoch, listing, str(stop)) if more else None
+        return report, page, following
 
     def erase_gallery(self, owner: str, name: str, version: int | None = None) -> Receipt:
         """With everybody in it."""

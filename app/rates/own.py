@@ -27,15 +27,32 @@ class OwnThreshold:
 
 @dataclass(frozen=True, slots=True)
 class OwnRates:
-    """Highest stranger similarities (M,), ascending, met among `faces` faces of `subjects`."""
+    """Highest stranger similarities (M,), ascending, met among `faces` faces of `subjects`.
+
+    `set_aside` more people met somebody so alike that they are more likely enrolled twice. Should
+    they be strangers after all, they would be errors: the intervals allow for it, and a rate is
+    only supported where they are fewer than its errors.
+    """
 
     top_M: NDArray[np.float32] = field(repr=False)
     faces: int
     subjects: int
+    set_aside: int = 0
+
+    @classmethod
+    def measured(
+        cls, top_M: NDArray[np.float32], faces: int, subjects: int, set_aside: int = 0
+    ) -> "OwnRates":
+        """Raises RateUnsupportedError where nobody met a stranger."""
+        if subjects < 2 or not len(top_M):
+            raise RateUnsupportedError("a gallery of fewer than two people has no strangers")
+        return cls(np.sort(top_M), faces, subjects, set_aside)
 
     def supports(self, fpir: float, faces: int) -> bool:
-        """Whether 3/FPIR people stood for strangers, at the rate that a grown gallery needs."""
-        return supports(self._here(fpir, faces), len(self.top_M))
+        """Whether 3/FPIR people stood for strangers, at the rate that a grown gallery needs, and
+        too few were set aside to matter."""
+        here = self._here(fpir, faces)
+        return supports(here, len(self.top_M)) and self.set_aside <= here * len(self.top_M)
 
     def threshold(self, fpir: float, faces: int) -> OwnThreshold:
         """The lowest threshold that keeps FPIR at `fpir` among `faces` faces.
@@ -44,10 +61,11 @@ class OwnRates:
         Raises RateUnsupportedError with fewer than 3/FPIR people.
         """
         here = self._here(fpir, faces)
-        if not supports(here, len(self.top_M)):
+        if not self.supports(fpir, faces):
             raise RateUnsupportedError(
                 f"fpir={fpir:g} among {faces:,} faces needs {trials_needed(here):,} people who "
-                f"stand for strangers; the gallery gave {len(self.top_M):,}"
+                f"stand for strangers; the gallery gave {len(self.top_M):,}, and "
+                f"{self.set_aside:,} that may be enrolled twice"
             )
         allowed = int(here * len(self.top_M) + 1e-9)
         value = np.nextafter(self.top_M[-1 - allowed], np.float32(2))
@@ -65,7 +83,9 @@ class OwnRates:
 
     def _interval(self, here: float, faces: int) -> Interval:
         # If A is B's nearest stranger, B is often A's: two errors from one resemblance.
-        low, high = wilson(here, len(self.top_M) / 2)
+        trials = len(self.top_M) / 2
+        low = wilson(here, trials).low
+        high = wilson(min(here + self.set_aside / len(self.top_M), 1.0), trials).high
         return Interval(self._grown(low, faces), self._grown(high, faces))
 
     def _here(self, fpir: float, faces: int) -> float:
@@ -109,7 +129,7 @@ def own_rates(
             for start in range(0, len(probes), _BLOCK)
         ]
     )
-    return OwnRates(np.sort(top), len(unit_ND), len(people))
+    return OwnRates.measured(top, len(unit_ND), len(people))
 
 
 def _highest_strangers(
@@ -120,7 +140,10 @@ def _highest_strangers(
     return np.asarray(scores_BN.max(axis=1), dtype=np.float32)
 
 
-def departure(own: OwnRates, package_threshold: float, fpir: float) -> Departure:
-    """Whether the package's threshold for `fpir` gives something else on this gallery."""
-    measured, interval = own.fpir(package_threshold, own.faces)
+def departure(
+    own: OwnRates, package_threshold: float, fpir: float, faces: int | None = None
+) -> Departure:
+    """Whether the package's threshold for `fpir` gives something else on this gallery, among
+    `faces` faces, or as many as were measured."""
+    measured, interval = own.fpir(package_threshold, own.faces if faces is None else faces)
     return Departure(fpir, measured, interval, not interval.low <= fpir <= interval.high)

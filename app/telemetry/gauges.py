@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.errors import NormaError
+from app.gallery.health.examiner import Totals
 from app.gallery.types import Holdings
 from app.telemetry.meters import Load, Queue
 
@@ -78,3 +79,29 @@ class LogLines(Collector):
             "Lines that could not be written: a full disk, a closed pipe, a reader that stalls.",
             value=self._lost(),
         )
+
+
+class GalleriesHealth(Collector):
+    """The galleries' health in all; no gallery is named."""
+
+    def __init__(self, read: Callable[[], Totals | None]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        reports = GaugeMetricFamily("norma_health_reports", "Galleries with a health report.")
+        found = GaugeMetricFamily(
+            "norma_health_findings", "What the reports list, over all galleries.", labels=("kind",)
+        )
+        drifted = GaugeMetricFamily(
+            "norma_health_drifted",
+            "Galleries whose live values have left their reference: strangers' scores, norms.",
+            labels=("quantity",),
+        )
+        totals = self._read()
+        if totals is not None:
+            reports.add_metric((), totals.reports)
+            for kind, count in totals.found.items():
+                found.add_metric((kind,), count)
+            for quantity, count in totals.drifted.items():
+                drifted.add_metric((quantity,), count)
+        yield from (reports, found, drifted)

@@ -2,7 +2,14 @@
 
 The first measure is the raw feature's norm (MagFace, CVPR 2021), on the scale that the package's
 quality curve gives it. Where a package has no curve, or its norm was shown to say nothing, what
-can be measured on the picture itself is all there is; occlusion is not measured.
+can be measured on the picture itself is all there is.
+
+Occlusion is not measured, because nothing simple that was tried on LFW photos held (700 of them,
+occluded synthetically, thresholds at 1% false alarms on 500 others). Little detail at the mouth
+finds 66% to 99% of flat masks, and 17% to 23% once the masks have pleats, as real ones do. Dark
+eyes against the cheeks find 88% of black glasses, but among the clean photos they point at are
+people with dark skin and people under a cap's shade. A detector's score falls under masks (about
+70% found) and not under glasses (3%).
 """
 
 from dataclasses import dataclass

@@ -19,6 +19,7 @@ OTHERWISE = {
     "app/gallery/rows/galleries.py by_uid": "as with subjects",
     "app/gallery/rows/galleries.py all_owners": "the index is loaded for every owner",
     "app/gallery/rows/galleries.py holdings": "sums for the metrics, which name nobody",
+    "app/gallery/rows/health.py all_owners": "own rates are loaded for every owner, at start",
     "app/gallery/unlock.py rewrap": "a new master key is for every owner",
     "app/gallery/unlock.py _holds_galleries": "whether there is anything at all",
     "app/jobs/rows.py unfinished": "the runner works for every owner",

@@ -151,13 +151,3 @@ def test_F08_while_draining_it_is_not_ready_and_still_serves(own_dir: Path) -> N
         assert answers[0].json()["error"]["code"] == "not_ready"
         assert {one.headers["connection"] for one in answers} == {"close"}
         assert served.process.wait(timeout=60) == 0
-
-
-def test_F08_who_takes_longer_than_the_grace_is_cut_off(own_dir: Path) -> None:
-    patient = {"body_timeout": "3000", "min_body_rate": "0", "deadline": "1", "grace": "1"}
-    with serving(own_dir, **patient) as (served, metrics):
-        connection, _ = begun(served.url, "c1-none")
-        until(lambda: "norma_http_requests_in_flight 1.0" in httpx.get(metrics).text)
-        served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(timeout=60) == 0
-        connection.close()

@@ -137,7 +137,11 @@ def by_uid(connection: Connection, uid: str) -> Gallery | None:
 
 
 def delete(connection: sqlite3.Connection, gallery: Gallery) -> None:
-    """The gallery's row alone; its contents are the caller's to erase first."""
+    """The gallery's rows; its contents are the caller's to erase first."""
+    connection.execute(
+        "DELETE FROM gallery_health WHERE owner = ? AND gallery_id = ?",
+        (gallery.owner, gallery.id),
+    )
     connection.execute(
         "DELETE FROM galleries WHERE owner = ? AND id = ?", (gallery.owner, gallery.id)
     )

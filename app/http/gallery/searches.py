@@ -32,6 +32,7 @@ from app.identify import Identified, IdentifiedEach, check_claim, identify_each
 from app.identify import Query as PhotoQuery
 from app.identify import identify as identify_photo
 from app.operating import Asked, search_threshold
+from app.rates.own import OwnRates
 from app.security.scopes import Scope
 from app.service import Service
 from app.settings import MOST_PHOTOS
@@ -111,21 +112,21 @@ async def search(
     if body.feature is not None:
         caller.require(Scope.EMBEDDINGS)
     owner = caller.owner
-    found, answer = await service.gallery.run(
+    found, own, answer = await service.gallery.run(
         partial(_search, owner=owner, gallery=gallery, body=body)
     )
     decides = body.fpir is not None or body.threshold is not None
     asked = Asked(body.fpir, body.threshold)
-    threshold = search_threshold(service, found, answer.faces, asked, None) if decides else None
+    threshold = search_threshold(service, found, answer.faces, asked, own) if decides else None
     return SearchOut.of(answer, threshold, caller.score_digits, request_id)
 
 
 def _search(
     store: GalleryService, owner: str, gallery: str, body: SearchIn
-) -> tuple[Gallery, SearchAnswer]:
-    found = store.gallery(owner, gallery)
+) -> tuple[Gallery, OwnRates | None, SearchAnswer]:
+    found, own = store.gallery_and_rates(owner, gallery)
     check_identify(found)
-    return found, _answer(store, owner, found, body)
+    return found, own, _answer(store, owner, found, body)
 
 
 def _answer(store: GalleryService, owner: str, found: Gallery, body: SearchIn) -> SearchAnswer:

@@ -6,16 +6,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.domain import FaceSelect, QualityPolicy, Verdict
 from app.enrol import Into, PhotoTerms, enrol_photos
 from app.errors import CalibrationMissingError
+from app.gallery.enrolment import Enrolment
 from app.gallery.room import open_room
 from app.gallery.search import SearchOptions
-from app.gallery.types import GallerySpec
+from app.gallery.types import GallerySpec, NewFace, SubjectSpec
 from app.identify import ClaimChecked, Query, check_claim, identify
-from app.operating import Asked
+from app.inference.turn import Turn
+from app.operating import Asked, operating
 from app.service import Service
 from app.settings import Settings
 from export.tables import PairScoring
@@ -41,13 +44,19 @@ def aware(service: Service, tmp_path: Path, faces: Faces) -> Iterator[Service]:
     asyncio.run(room.run(lambda gallery: gallery.create_gallery(PLACE[0], spec)))
     into = Into(*PLACE, "tom", create=True, conflict_from=None, idempotency_key=None)
     terms = PhotoTerms(FaceSelect.LARGEST, None, skip=False)
-    asyncio.run(enrol_photos(own, into, terms, {"a": faces.portrait}))
+    asyncio.run(enrol_photos(own, into, terms, {"a": faces.portrait}, _turn(own)))
     yield own
     room.close()
 
 
+def _turn(service: Service) -> Turn:
+    return service.engine.turn("me")
+
+
 def _claim(service: Service, photo: bytes, asked: Asked) -> ClaimChecked:
-    return asyncio.run(check_claim(service, PLACE, "tom", photo, QUERY, "max", asked))
+    return asyncio.run(
+        check_claim(service, PLACE, "tom", photo, QUERY, "max", asked, _turn(service))
+    )
 
 
 @pytest.mark.parametrize("photo", ["portrait_again", "other"])
@@ -60,6 +69,7 @@ def test_a_claim_scores_as_verifying_does(aware: Service, faces: Faces, photo: s
             FaceSelect.LARGEST,
             QualityPolicy.REJECT,
             aware.threshold(None, None),
+            _turn(aware),
         )
     ).decision
     assert claim.likeness.similarity == pytest.approx(verified.similarity, abs=1e-3)
@@ -83,6 +93,7 @@ def test_a_search_needs_a_table_of_cosines(aware: Service, faces: Faces) -> None
         query=QUERY,
         options=SearchOptions(),
         asked=Asked(),
+        turn=_turn(aware),
     )
     with pytest.raises(CalibrationMissingError, match="quality-aware scores alone"):
         asyncio.run(search(aware))
@@ -93,3 +104,35 @@ def test_a_search_needs_a_table_of_cosines(aware: Service, faces: Faces) -> None
     [one] = found.faces
     assert one.answer is not None
     assert one.answer.matches[0].similarity >= found.threshold.value
+
+
+def test_a_search_is_held_to_the_gallerys_own_strangers_and_watched(
+    aware: Service, faces: Faces
+) -> None:
+    assert aware.calibration is not None
+    service = replace(aware, calibration=aware.calibration.model_copy(update={"scoring": None}))
+    store = service.gallery.opened()
+    random = np.random.default_rng(2)
+    crowd = random.standard_normal((400, 128)) + 1.0  # cosines of about 0.5 to one another
+    for number, row in enumerate(crowd):
+        spec = store.gallery(*PLACE).spec
+        new = [NewFace(row.astype(np.float32))]
+        store.enrol(*PLACE, Enrolment(f"p{number}", new, spec.contract_id, create=SubjectSpec()))
+    asked = Asked(rate=0.05)
+    search = partial(
+        identify, service, PLACE, faces.other, QUERY, SearchOptions(), asked, _turn(service)
+    )
+    package = asyncio.run(search()).threshold
+    store.health.examine(store.gallery(*PLACE))
+    found = asyncio.run(search())
+    assert (package.source, found.threshold.source) == ("calibration", "gallery")
+    assert found.threshold.value > package.value
+    scores = store.health.health(store.gallery(*PLACE)).scores
+    assert scores is not None
+    assert scores.live == 1
+    state = operating(service, store.gallery(*PLACE), store.health.own(store.gallery(*PLACE)))
+    assert state.threshold is not None
+    assert state.threshold.source == "gallery"
+    assert state.departure is not None
+    assert state.departure.departs
+    assert state.departure.measured > 0.5

@@ -64,12 +64,12 @@ def test_the_rate_and_zone_of_a_search(service: Service) -> None:
 
 
 def test_conflicts_are_told_at_the_gallerys_own_rate(service: Service) -> None:
-    loose = operating.conflict_threshold(service, _gallery(Policy(fpir=0.2)), None)
-    strict = operating.conflict_threshold(service, _gallery(Policy(fpir=0.001)), None)
+    loose = operating.conflict_threshold(service, _gallery(Policy(fpir=0.2)))
+    strict = operating.conflict_threshold(service, _gallery(Policy(fpir=0.001)))
     assert loose is not None
     assert strict is not None
     assert loose < strict
-    huge = operating.conflict_threshold(service, _gallery(faces=10**9), None)
+    huge = operating.conflict_threshold(service, _gallery(faces=10**9))
     assert service.calibration is not None
     assert huge == service.calibration.points[-1].threshold
 
@@ -78,6 +78,6 @@ def test_without_calibration_conflicts_are_not_told_and_not_refused_blindly(
     service: Service,
 ) -> None:
     bare = replace(service, calibration=None)
-    assert operating.conflict_threshold(bare, _gallery(), None) is None
+    assert operating.conflict_threshold(bare, _gallery()) is None
     with pytest.raises(CalibrationMissingError):
-        operating.conflict_threshold(bare, _gallery(conflict="reject"), None)
+        operating.conflict_threshold(bare, _gallery(conflict="reject"))

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.errors import NormaError
+from app.gallery.health.examiner import HealthPlan
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 
@@ -32,9 +33,11 @@ def open_gallery(tmp_path: Path) -> Iterator[Open]:
     """Opens the same directory, again after a close; what is left open is closed in the end."""
     opened: list[GalleryService] = []
 
-    def opening(path: Path = tmp_path / "data", **options: object) -> GalleryService:
+    def opening(
+        path: Path = tmp_path / "data", plan: HealthPlan | None = None, **options: object
+    ) -> GalleryService:
         chosen = StoreOptions(**{"segment_rows": 64, **options})  # type: ignore[arg-type]
-        service = GalleryService(GalleryStore(path, chosen))
+        service = GalleryService(GalleryStore(path, chosen), plan=plan)
         opened.append(service)
         return service
 

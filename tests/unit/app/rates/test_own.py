@@ -108,3 +108,18 @@ def test_a_departure_from_the_package_is_noticed() -> None:
     far = departure(own, package_threshold=0.5, fpir=0.01)
     assert far.departs
     assert far.measured == pytest.approx(0.25, abs=0.01)
+
+
+def test_those_set_aside_widen_the_interval_and_forbid_rates_below_their_share() -> None:
+    top = np.linspace(0.2, 0.6, 2000, dtype=np.float32)
+    plain = OwnRates(top, faces=2000, subjects=2000)
+    aside = OwnRates(top, faces=2000, subjects=2000, set_aside=30)
+    assert plain.supports(0.01, 2000)
+    assert not aside.supports(0.01, 2000)
+    assert aside.supports(0.02, 2000)
+    found, same = aside.threshold(0.05, 2000), plain.threshold(0.05, 2000)
+    assert found.value == same.value
+    assert found.interval.low == same.interval.low
+    assert found.interval.high > same.interval.high + 0.01
+    with pytest.raises(RateUnsupportedError, match="30 that may be enrolled twice"):
+        aside.threshold(0.01, 2000)

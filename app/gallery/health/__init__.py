@@ -1,0 +1,1 @@
+"""How sound a gallery is: people enrolled twice, faces misfiled, its own error rates, drift."""
