@@ -157,7 +157,7 @@ def erase_face(
     """Raises EnrolledFaceNotFoundError where the subject has no such face."""
     connection = transaction.connection
     gallery = galleries.get(connection, owner, gallery_name)
-    subject = subjects.get(connection, gallery, key)
+    subject = subjects.bare(connection, gallery, key)
     face = faces.get(connection, gallery, subject, uid)
     return _erase(transaction, gallery, subject, [face.id], "face", uid)
 
@@ -168,7 +168,7 @@ def erase_subject(
     """Raises PreconditionFailedError where `version` is given and is not the subject's."""
     connection = transaction.connection
     gallery = galleries.get(connection, owner, gallery_name)
-    subject = subjects.get(connection, gallery, key)
+    subject = subjects.bare(connection, gallery, key)
     _expect("the subject", subject.version, version)
     ids = faces.ids_of_subjects(connection, gallery, [subject.id])
     return _erase(transaction, gallery, subject, ids, "subject", subject.uid)
@@ -220,7 +220,7 @@ def erase_some(transaction: Transaction, uid: str, limit: int) -> bool:
     gallery = galleries.by_uid(connection, uid)
     if gallery is None:
         return False
-    doomed = subjects.page(connection, gallery, "", limit)
+    doomed = subjects.any_bare(connection, gallery, limit)
     for subject in doomed:
         ids = faces.ids_of_subjects(connection, gallery, [subject.id])
         faces.delete_unnoted(connection, gallery, ids)
@@ -285,7 +285,7 @@ def _erase_again(transaction: Transaction, tombstone: tombstones.Tombstone) -> N
         return
     owner, gallery_name, key = place
     gallery = galleries.get(connection, owner, gallery_name)
-    subject = subjects.get(connection, gallery, key)
+    subject = subjects.bare(connection, gallery, key)
     whole = tombstone.kind == "subject"
     ids = (
         faces.ids_of_subjects(connection, gallery, [subject.id])

@@ -21,6 +21,8 @@ from app.gallery.search import SearchOptions
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.gallery.types import GallerySpec, NewFace, SubjectSpec
+from app.security.audit.event import SILENT
+from app.security.audit.log import AuditLog
 from app.security.keysource import KeyFile, NoKey
 
 DIM = 64
@@ -42,9 +44,18 @@ def key_file(directory: Path) -> KeyFile:
     return KeyFile(directory.with_name(directory.name + ".key"))
 
 
+def audit_directory(directory: Path) -> Path:
+    return directory.with_name(directory.name + ".audit")
+
+
 def opened(directory: Path) -> GalleryService:
     key = key_file(directory)
-    options = StoreOptions(segment_rows=SEGMENT_ROWS, keys=key if key.path.exists() else NoKey())
+    encrypted = key.path.exists()
+    options = StoreOptions(
+        segment_rows=SEGMENT_ROWS,
+        keys=key if encrypted else NoKey(),
+        audit=AuditLog(audit_directory(directory), key) if encrypted else SILENT,
+    )
     service = GalleryService(GalleryStore(directory, options), 1)
     with suppress(GalleryExistsError):
         service.create_gallery(OWNER, SPEC)

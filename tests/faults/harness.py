@@ -21,6 +21,7 @@ import numpy as np
 
 from app.gallery.search import SearchOptions
 from app.gallery.service import GalleryService
+from app.security.audit.log import AuditLog
 from tests.faults.gallery_process import CONTRACT, GALLERY, OWNER, feature, opened, source
 
 IN_FLIGHT = 12
@@ -45,6 +46,8 @@ class Ledger:
     erased_before: set[int] = field(default_factory=set)
     next_seed: int = 0
     acknowledged: int = 0
+    changes: int = 0
+    """Of these, enrolments and erasures."""
 
     def subject(self, key: str) -> Subject:
         return self.subjects.setdefault(key, Subject())
@@ -128,6 +131,7 @@ class Storm:
                     self._ledger.erased |= subject.state
                 assert subject.doubtful is not None
                 subject.state, subject.doubtful = subject.doubtful, None
+                self._ledger.changes += 1
             self._ledger.acknowledged += 1
         self._space.release()
 
@@ -166,6 +170,8 @@ def judge(directory: Path, ledger: Ledger) -> None:
         assert (view.revision, view.faces) == (gallery.revision, gallery.faces)
     finally:
         service.close()
+        if isinstance(service.store.options.audit, AuditLog):
+            service.store.options.audit.close()
     assert_no_residue(directory, ledger.erased)
     ledger.erased_before |= ledger.erased
     ledger.erased = set()

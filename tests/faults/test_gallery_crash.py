@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.gallery_process import key_file
+from app.security.audit.chain import Entry
+from app.security.audit.verify import AuditReader
+from tests.faults.gallery_process import audit_directory, key_file
 from tests.faults.harness import Ledger, Storm, assert_no_residue, judge, start
 
 KILLS = int(os.environ.get("NORMA_KILLS", "16"))
@@ -50,3 +52,14 @@ def test_F01_to_F06_nothing_acknowledged_is_lost(tmp_path: Path, encrypted: bool
     # Encrypted, nobody is legible, erased or not.
     assert_no_residue(data, set(range(ledger.next_seed)) if encrypted else ledger.erased_before)
     assert ledger.acknowledged > KILLS
+    if encrypted:
+        _on_record(data, ledger)
+
+
+def _on_record(data: Path, ledger: Ledger) -> None:
+    """P10: after all these kills the audit log is whole, and knows of every acknowledged change."""
+    reader = AuditReader(audit_directory(data), key_file(data))
+    assert reader.verify().problems == []
+    actions = [entry.fields["action"] for _, entry in reader.entries() if isinstance(entry, Entry)]
+    changes = [one for one in actions if one in ("subject.enrolled", "subject.erased")]
+    assert len(changes) >= ledger.changes > 0

@@ -33,6 +33,35 @@ def find(connection: sqlite3.Connection, gallery: Gallery, key: str) -> Subject 
     return None if row is None else _subject(gallery, row)
 
 
+_BARE = "id, uid, key, faces, version, created_at, updated_at"
+
+
+def bare(connection: sqlite3.Connection, gallery: Gallery, key: str) -> Subject:
+    """As `get`, without what is said about it: enough to erase one whose record does not open."""
+    row = connection.execute(
+        f"SELECT {_BARE} FROM subjects WHERE owner = ? AND gallery_id = ? AND key = ?",  # noqa: S608
+        (gallery.owner, gallery.id, key),
+    ).fetchone()
+    if row is None:
+        return get(connection, gallery, key)
+    return _bare(row)
+
+
+def any_bare(connection: sqlite3.Connection, gallery: Gallery, limit: int) -> list[Subject]:
+    """Some of the gallery's subjects, as `bare`."""
+    rows = connection.execute(
+        f"SELECT {_BARE} FROM subjects WHERE owner = ? AND gallery_id = ? LIMIT ?",  # noqa: S608
+        (gallery.owner, gallery.id, limit),
+    )
+    return [_bare(row) for row in rows]
+
+
+def _bare(row: tuple[int, str, str, int, int, int, int]) -> Subject:
+    id_, uid, key, *counted = row
+    faces, version, created_at, updated_at = counted
+    return Subject(id_, uid, key, SubjectSpec(), faces, version, created_at, updated_at)
+
+
 def by_ids(
     connection: sqlite3.Connection, gallery: Gallery, ids: Sequence[int]
 ) -> dict[int, Subject]:

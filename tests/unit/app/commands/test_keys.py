@@ -135,3 +135,19 @@ def test_an_unknown_key_is_said_to_be_without_its_secret(run: Run, command: str)
     line = run("keys", command, token.text).failed()
     assert f"there is no key {token.key_id}" in line
     assert token.secret not in line
+
+
+def test_what_happens_to_keys_is_on_record(run: Run, data: Path) -> None:
+    text = made(run, "--owner", "shop")
+    token = Token.parse(text)
+    assert token is not None
+    run("keys", "rotate", token.key_id)
+    run("keys", "revoke", token.key_id)
+    lines = run("audit", "show").out.splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert [one["action"] for one in entries] == ["key.created", "key.created", "key.revoked"]
+    assert {one["owner"] for one in entries} == {"shop"}
+    assert [one["details"]["key"] for one in entries[::2]] == [token.key_id] * 2
+    assert entries[1]["details"]["instead_of"] == token.key_id
+    assert not any(text.rpartition("_")[2] in line for line in lines)
+    assert run("audit", "verify").status == 0

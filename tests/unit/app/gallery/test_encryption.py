@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -179,6 +180,9 @@ def test_P11_two_subjects_cannot_exchange_their_ids(
             read("me", "people", "s005")
     assert service.subject("me", "people", "s007").faces == 1
     assert service.status().ready
+    # What cannot be read can be erased all the same.
+    assert service.erase_subject("me", "people", "s005").purged
+    assert service.erase_gallery("me", "people").purged
 
 
 @pytest.mark.parametrize("column", ["owner", "uid", "contract_id"])
@@ -259,8 +263,13 @@ def test_a_database_that_was_not_encrypted_becomes_so(
     service._store.keeper.purge().result()
     before = service.gallery("me", "people")
     service.close()
+    old = [data / "gallery.db", *data.glob("index/*/*.segment")]
+    for n, path in enumerate(old):
+        os.link(path, tmp_path / f"old-{n}")
     service = open_gallery(data, keys=key)
     assert in_clear(data) == set()
+    for n in range(len(old)):  # overwritten, not just unlinked
+        assert not (tmp_path / f"old-{n}").read_bytes().strip(b"\0")
     assert sorted(path.name for path in data.glob("gallery.db*")) == [
         "gallery.db",
         "gallery.db-shm",
