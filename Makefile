@@ -17,7 +17,7 @@ LOCKED  = $(PIP) --no-deps --require-hashes
 .PHONY: help serve test docker-test lint bench fuzz audit sbom licences lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 serve: $(SERVE)/ready $(DATA)/packages/sface-2021dec ## run the service (DEVICE=gpu for CUDA, ARITHMETIC=bfloat16)
 	$(if $(filter gpu,$(DEVICE)),NORMA_DEVICE=cuda) $(SERVE)/bin/norma serve
