@@ -13,6 +13,7 @@ from app.inference.turn import Turn
 from app.operating import conflict_threshold
 from app.pipeline import Pipeline
 from app.service import Service, admit
+from app.vision.keepsake import keepsake, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,12 @@ class Into:
 @dataclass(frozen=True, slots=True)
 class PhotoTerms:
     """Which face of each photo, how good it has to be (None: the gallery's default), whether
-    one bad photo refuses all."""
+    one bad photo refuses all, and whether a keepsake of it is wanted."""
 
     how: FaceSelect
     policy: QualityPolicy | None
     skip: bool
+    vault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Unusable:
     error: NormaError
 
 
-Looked = Observation | Unusable
+Looked = NewFace | Unusable
 
 
 async def enrol_photos(
@@ -70,13 +72,10 @@ async def enrol_photos(
     found = await service.gallery.run(lambda g: g.gallery(into.owner, into.gallery))
     check_contract(found, contract_id)  # before anything is computed
     policy = found.spec.policy.enrol.granted(terms.policy, "enrol")
-    looked = await _look(service, replace(terms, policy=policy), photos, turn)
+    exactly = replace(terms, policy=policy, vault=found.spec.policy.vault)
+    looked = await _look(service, exactly, photos, turn)
     rejected = {name: one.error for name, one in looked.items() if isinstance(one, Unusable)}
-    faces = {
-        name: new_face(one, photos[name])
-        for name, one in looked.items()
-        if isinstance(one, Observation)
-    }
+    faces = {name: one for name, one in looked.items() if isinstance(one, NewFace)}
     if rejected and not (terms.skip and faces):
         raise next(iter(rejected.values()))
     answer = await enrol_faces(service, into, contract_id, list(faces.values()))
@@ -129,17 +128,20 @@ def look_at(pipeline: Pipeline, terms: PhotoTerms, name: str, photo: bytes) -> L
     """The chosen face of one photo, or why it cannot be enrolled. Never raises a NormaError."""
     try:
         observed = pipeline.observe(photo, terms.how, "enrol")
-        return admit({name: observed}, terms.policy or QualityPolicy.REJECT)[name]
+        admit({name: observed}, terms.policy or QualityPolicy.REJECT)
+        return _new_face(observed, photo, terms.vault)
     except NormaError as error:
         error.details["image"] = name
         return Unusable(error)
 
 
-def new_face(observed: Observation, photo: bytes) -> NewFace:
-    """What is stored of a photo: all but the photo."""
+def _new_face(observed: Observation, photo: bytes, vault: bool) -> NewFace:
+    """What is stored of a photo: all but the photo, and its aligned face where there is a vault."""
+    kept = packed(keepsake(observed.image, observed.face)) if vault else None
     return NewFace(
         feature=observed.embedding.feature,
         quality=observed.quality.score,
         box=observed.face.box,
         source=hashlib.sha256(photo).digest(),
+        keepsake=kept,
     )

@@ -22,6 +22,7 @@ NormaError
 │   ├── gallery_not_found 404, subject_not_found 404, enrolled_face_not_found 404
 │   ├── job_not_found 404
 │   ├── identify_disabled 403, policy_forbids 403, consent_missing 422
+│   ├── vault_unencrypted 409
 │   ├── gallery_exists 409, identity_conflict 409, idempotency_conflict 409, limit_reached 409
 │   └── precondition_failed 412
 ├── StoreError                    the gallery's disk: nothing of the request was kept
@@ -246,6 +247,12 @@ class ConsentMissingError(StateError):
 
     code = "consent_missing"
     status = 422
+
+
+class VaultUnencryptedError(StateError):
+    """What is kept of photos is kept encrypted, or not at all."""
+
+    code = "vault_unencrypted"
 
 
 class GalleryExistsError(StateError):

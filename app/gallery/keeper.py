@@ -13,7 +13,7 @@ from app.gallery.failpoints import Failpoints
 from app.gallery.index.projection import Projection
 from app.gallery.operations import DOOMED
 from app.gallery.projections import Projections
-from app.gallery.rows import galleries, subjects
+from app.gallery.rows import galleries, subjects, vault
 from app.gallery.rows.common import now
 from app.gallery.snapshot import Snapshot
 from app.gallery.types import Gallery
@@ -133,8 +133,11 @@ class Keeper:
         for gallery in known:
             if gallery.name.startswith(DOOMED):
                 self._erase_gallery(gallery)
-            elif gallery.uid in touched:
+                continue
+            if gallery.uid in touched:
                 self._save(gallery)
+            if not gallery.spec.policy.vault:
+                self._empty_vault(gallery)
         self._failpoints.point("purge_snapshots")
         self._copy_tombstones()
         self._writer.write(lambda transaction: purge.forget(transaction, [i for i, _ in noted]))
@@ -143,6 +146,16 @@ class Keeper:
                 "erased from search; a long read (a backup?) kept the files from being purged"
             )
         self._failpoints.point("purged")
+
+    def _empty_vault(self, gallery: Gallery) -> None:
+        """Of a gallery that had one: nothing in it can be opened any more."""
+        with self._readers.connection() as connection:
+            held = vault.holds(connection, gallery)
+        while held:
+            held = self._writer.write(
+                lambda transaction: vault.erase_some(transaction.connection, gallery, _CHUNK),
+                erases=True,
+            )
 
     def _copy_tombstones(self) -> None:
         with self._readers.connection() as connection:

@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import ConsentMissingError, PreconditionFailedError
+from app.errors import (
+    BusyError,
+    ConsentMissingError,
+    PreconditionFailedError,
+    VaultUnencryptedError,
+)
 from app.gallery import tombstones
 from app.gallery.database import Connection
-from app.gallery.rows import faces, galleries, reports, subjects
+from app.gallery.rows import faces, galleries, reports, subjects, vault
 from app.gallery.rows.common import now
 from app.gallery.rows.faces import PackedFace
 from app.gallery.types import Gallery, GallerySpec, StoredFace, Subject, SubjectSpec
@@ -53,6 +58,8 @@ class Erased:
 
 
 def create_gallery(transaction: Transaction, owner: str, spec: GallerySpec) -> Gallery:
+    """Raises GalleryExistsError, VaultUnencryptedError."""
+    _check_vault(transaction.connection, spec)
     gallery = galleries.create(transaction.connection, owner, spec)
     none = np.zeros(0, np.int64)
     transaction.changes.append(Change(gallery.id, 0, none, none, None, opens=spec.dim))
@@ -68,10 +75,23 @@ def change_gallery(
 ) -> Gallery:
     """The gallery under the terms that `change` makes of its own.
 
-    Raises PreconditionFailedError where `version` is given and is not the gallery's.
+    Raises PreconditionFailedError where `version` is given and is not the gallery's, and
+    VaultUnencryptedError, and BusyError where the vault is opened while it is being emptied.
     """
-    gallery = _at_version(transaction.connection, owner, name, version)
-    return galleries.update(transaction.connection, gallery, change(gallery))
+    connection = transaction.connection
+    gallery = _at_version(connection, owner, name, version)
+    spec = change(gallery)
+    _check_vault(connection, spec)
+    if gallery.spec.policy.vault and not spec.policy.vault:
+        vault.lock_for_ever(connection, gallery)
+    elif not gallery.spec.policy.vault and spec.policy.vault and vault.holds(connection, gallery):
+        raise BusyError("the vault is being emptied; try again shortly")
+    return galleries.update(connection, gallery, spec)
+
+
+def _check_vault(connection: Connection, spec: GallerySpec) -> None:
+    if spec.policy.vault and connection.seals.keys is None:
+        raise VaultUnencryptedError("a vault needs encryption at rest (NORMA_ENCRYPTION=on)")
 
 
 def _at_version(connection: Connection, owner: str, name: str, version: int | None) -> Gallery:

@@ -38,6 +38,7 @@ class Policy:
 
     `fmr` and `review_fmr` are of one comparison (1:1), `fpir` and `review_fpir` of one search
     (1:N). With `require_consent`, nobody without a `consent_ref` has a face enrolled.
+    With `vault`, what another recogniser would need of each photo is kept, encrypted.
     """
 
     fmr: float | None = None
@@ -47,6 +48,7 @@ class Policy:
     enrol: QualityRule = QualityRule()
     query: QualityRule = QualityRule()
     require_consent: bool = False
+    vault: bool = False
 
     def checked(self) -> Self:
         """Raises InputError for rules that contradict one another."""

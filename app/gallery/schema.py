@@ -176,6 +176,26 @@ CREATE TABLE gallery_health (
 ) STRICT;
 """
 
+_VAULT = """
+-- Keepsakes of photos, and their subjects' keys: see rows/vault.py.
+CREATE TABLE vault_keys (
+    subject_id INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    gallery_id INTEGER NOT NULL,
+    key BLOB NOT NULL
+) STRICT;
+CREATE INDEX vault_keys_by_gallery ON vault_keys (gallery_id);
+CREATE TABLE vault (
+    face_id INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    gallery_id INTEGER NOT NULL,
+    subject_id INTEGER NOT NULL,
+    keepsake BLOB NOT NULL
+) STRICT;
+CREATE INDEX vault_by_gallery ON vault (gallery_id);
+CREATE INDEX vault_by_subject ON vault (subject_id);
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", _FIRST),
     ("identify", _IDENTIFY),
@@ -184,6 +204,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("sealing", _SEALING),
     ("interrupted", _INTERRUPTED),
     ("health", _HEALTH),
+    ("vault", _VAULT),
 )
 
 

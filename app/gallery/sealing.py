@@ -5,7 +5,11 @@ destroys it, with it whatever a disk still keeps of the rows. A key for each sub
 more only if it lived outside of the database and its backups; inside, a backup brings it back with
 the rows.
 
-Sealed: features, photos' hashes, subjects' names, metadata, tags and consent; the index files.
+The vault is the exception: its pictures are large, and a subject's key destroys them all at once
+wherever the disk may still keep their pages. See rows/vault.py.
+
+Sealed: features, photos' hashes, subjects' names, metadata, tags and consent; keepsakes; the index
+files.
 Blinded (equal stays equal, by a keyed hash): the terms that searches filter by, the digests of
 requests.
 Legible: gallery names and metadata, the callers' own subject ids, counts, times, norms, qualities,

@@ -94,8 +94,11 @@ class GalleryService:
         names.checked(spec.name, "gallery")
         self._audit.check()
         made = self._store.write(lambda t: operations.create_gallery(t, owner, spec))
-        details: dict[str, Detail]
-        details = {"identify": spec.identify, "contract": spec.contract_id}
+        details: dict[str, Detail] = {
+            "identify": spec.identify,
+            "vault": spec.policy.vault,
+            "contract": spec.contract_id,
+        }
         self._audit.record(Event("gallery.created", owner, spec.name, details=details))
         return made
 
@@ -128,13 +131,20 @@ class GalleryService:
         version: int | None = None,
     ) -> Gallery:
         """Reads, changes and writes its terms in one transaction. `version` makes it conditional:
-        PreconditionFailedError where the gallery is at another. Raises InputError."""
+        PreconditionFailedError where the gallery is at another. Raises InputError. Where it closes
+        the vault, what is in it cannot be opened from now on, and leaves the files soon."""
         self._audit.check()
         changed = self._store.write(
             lambda t: operations.change_gallery(t, owner, name, change, version)
         )
-        details = {"identify": changed.spec.identify, "version": changed.version}
+        details = {
+            "identify": changed.spec.identify,
+            "vault": changed.spec.policy.vault,
+            "version": changed.version,
+        }
         self._audit.record(Event("gallery.changed", owner, name, details=details))
+        if not changed.spec.policy.vault:
+            self._store.keeper.purge()
         return changed
 
     def health_page(

@@ -108,6 +108,8 @@ class NewFace:
     box: Box | None = None
     source: bytes | None = None
     created_at: int | None = None
+    keepsake: bytes | None = field(default=None, repr=False)
+    """What of the photo a gallery with a vault keeps; others drop it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from typing import Self, TypeVar
 
 from pydantic import TypeAdapter
 
-from app.domain import FaceSelect, Observation, QualityPolicy
-from app.enrol import PhotoTerms, Unusable, conflict_from, look_at, new_face
+from app.domain import FaceSelect, QualityPolicy
+from app.enrol import Looked, PhotoTerms, Unusable, conflict_from, look_at
 from app.errors import (
     BusyError,
     DeadlineError,
@@ -145,7 +145,7 @@ class Importer:
         return _Terms(
             job,
             gallery,
-            PhotoTerms(options.face_select, quality, skip=True),
+            PhotoTerms(options.face_select, quality, skip=True, vault=gallery.spec.policy.vault),
             conflict_from(self._service, gallery, options.conflict_similarity),
             options.consent_ref,
             options.features,
@@ -186,13 +186,12 @@ class Importer:
             if await self._ask(partial(_knows, gallery=terms.gallery, key=key, photo=photo)):
                 return _reported(item, "skipped_duplicate")
             looked = await self._look(terms.photos, item.name, photo)
-        if not isinstance(looked, Observation):
+        if isinstance(looked, Unusable):
             return _reported(item, "refused", looked.error)
-        done = _reported(item, "enrolled", quality=looked.quality.score)
-        face = new_face(looked, photo.data)
-        return _Ready(done, item, looked.embedding.contract_id, (face,))
+        done = _reported(item, "enrolled", quality=looked.quality)
+        return _Ready(done, item, self._service.pipeline.recogniser.contract_id, (looked,))
 
-    async def _look(self, terms: PhotoTerms, name: str, photo: Photo) -> Observation | Unusable:
+    async def _look(self, terms: PhotoTerms, name: str, photo: Photo) -> Looked:
         """A photo on which workers die or get stuck again and again is unusable."""
         engine = self._service.engine
         job = partial(look_at, self._service.pipeline, terms, name, photo.data)

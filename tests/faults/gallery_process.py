@@ -10,6 +10,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from app.errors import GalleryExistsError, NormaError
 from app.gallery.enrolment import Enrolment
+from app.gallery.policy import Policy
 from app.gallery.search import SearchOptions
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
@@ -33,6 +35,11 @@ SEGMENT_ROWS = 64
 
 def feature(seed: int) -> NDArray[np.float32]:
     return (np.random.default_rng(seed).standard_normal(DIM) * 2).astype(np.float32)
+
+
+def keepsake(seed: int) -> bytes:
+    """What a vault keeps: as long as several pages."""
+    return b"keepsake %d " % seed * 1000
 
 
 def source(seed: int) -> bytes:
@@ -58,7 +65,7 @@ def opened(directory: Path) -> GalleryService:
     )
     service = GalleryService(GalleryStore(directory, options), 1)
     with suppress(GalleryExistsError):
-        service.create_gallery(OWNER, SPEC)
+        service.create_gallery(OWNER, replace(SPEC, policy=Policy(vault=key.path.exists())))
     return service
 
 
@@ -66,7 +73,10 @@ def perform(service: GalleryService, line: dict[str, object]) -> dict[str, objec
     key, seed, count = str(line["key"]), int(str(line["seed"])), int(str(line["count"]))
     try:
         if line["op"] == "enrol":
-            faces = [NewFace(feature(s), source=source(s)) for s in range(seed, seed + count)]
+            faces = [
+                NewFace(feature(s), source=source(s), keepsake=keepsake(s))
+                for s in range(seed, seed + count)
+            ]
             enrolment = Enrolment(key, faces, CONTRACT, create=SubjectSpec())
             service.enrol(OWNER, GALLERY, enrolment)
         elif line["op"] == "erase":

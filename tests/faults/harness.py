@@ -19,10 +19,19 @@ from typing import IO
 
 import numpy as np
 
+from app.gallery.erase_check import holding
 from app.gallery.search import SearchOptions
 from app.gallery.service import GalleryService
 from app.security.audit.log import AuditLog
-from tests.faults.gallery_process import CONTRACT, GALLERY, OWNER, feature, opened, source
+from tests.faults.gallery_process import (
+    CONTRACT,
+    GALLERY,
+    OWNER,
+    feature,
+    keepsake,
+    opened,
+    source,
+)
 
 IN_FLIGHT = 12
 SUBJECTS = 60
@@ -44,6 +53,8 @@ class Ledger:
     erased: set[int] = field(default_factory=set)
     """Seeds of faces that a receipt says are purged, since the last judgement."""
     erased_before: set[int] = field(default_factory=set)
+    sealed: dict[int, bytes] = field(default_factory=dict)
+    """What the vault's file holds of a seed, as it lies there."""
     next_seed: int = 0
     acknowledged: int = 0
     changes: int = 0
@@ -164,6 +175,7 @@ def judge(directory: Path, ledger: Ledger) -> None:
     try:
         _compare(service, ledger)
         _search_finds_everybody(service, ledger)
+        _vault_holds_everybody(service, ledger)
         service._store.keeper.purge().result()
         gallery = service.gallery(OWNER, GALLERY)
         view = service._store.projections.get(gallery).view
@@ -173,6 +185,8 @@ def judge(directory: Path, ledger: Ledger) -> None:
         if isinstance(service.store.options.audit, AuditLog):
             service.store.options.audit.close()
     assert_no_residue(directory, ledger.erased)
+    gone = [ledger.sealed.pop(seed) for seed in ledger.erased & set(ledger.sealed)]
+    assert holding(directory, gone) == [], "an erased keepsake is still in a file"
     ledger.erased_before |= ledger.erased
     ledger.erased = set()
 
@@ -210,6 +224,23 @@ def _search_finds_everybody(service: GalleryService, ledger: Ledger) -> None:
         assert all(match.similarity < 0.999 for match in answer.matches)
 
 
+def _vault_holds_everybody(service: GalleryService, ledger: Ledger) -> None:
+    """Where there is a vault: each face's own, and nothing of the erased ones, keys included."""
+    if not service.gallery(OWNER, GALLERY).spec.policy.vault:
+        return
+    by_source = {source(seed): seed for seed in range(ledger.next_seed)}
+    held = {key: one.state for key, one in ledger.subjects.items() if one.state}
+    with service.store.read() as connection:
+        rows = dict(connection.execute("SELECT face_id, keepsake FROM vault").fetchall())
+        [keys] = connection.execute("SELECT count(*) FROM vault_keys").fetchone()
+    for key in held:
+        for one in service.dossier(OWNER, GALLERY, key).faces:
+            seed = by_source[one.face.source or b""]
+            assert one.keepsake == keepsake(seed)
+            ledger.sealed[seed] = rows.pop(one.face.id)[:64]
+    assert (rows, keys) == ({}, len(held))
+
+
 def assert_no_residue(directory: Path, erased: set[int]) -> None:
     """No file holds an erased feature's bytes as float32 or float16, or its photo's hash."""
     files = [path for path in directory.rglob("*") if path.is_file()]
@@ -220,5 +251,6 @@ def assert_no_residue(directory: Path, erased: set[int]) -> None:
             continue
         for seed in erased:
             row = feature(seed)
-            for trace in (row.tobytes()[:64], row.astype(np.float16).tobytes()[:32], source(seed)):
+            traces = (row.tobytes()[:64], row.astype(np.float16).tobytes()[:32], source(seed))
+            for trace in (*traces, keepsake(seed)[:64]):
                 assert trace not in data, f"face {seed} is still in {path.name}"

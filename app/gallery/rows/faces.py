@@ -8,6 +8,7 @@ from typing import cast
 
 from app.domain import Box
 from app.errors import EnrolledFaceNotFoundError, LimitReachedError
+from app.gallery.rows import vault
 from app.gallery.rows.common import new_uid, now
 from app.gallery.sealing import Seal
 from app.gallery.types import Gallery, NewFace, StoredFace, Subject
@@ -66,8 +67,11 @@ def _insert(
             sealed_feature(gallery.seal, subject.uid, uid, one.feature),
         ),
     )
+    id_ = cast(int, cursor.lastrowid)
+    if gallery.spec.policy.vault and face.keepsake is not None:
+        vault.put(connection, gallery, subject, (id_, uid), face.keepsake)
     return StoredFace(
-        id=cast(int, cursor.lastrowid),
+        id=id_,
         uid=uid,
         subject_id=subject.id,
         norm=one.norm,
@@ -203,6 +207,7 @@ def delete(connection: sqlite3.Connection, gallery: Gallery, ids: Sequence[int])
 
 def delete_unnoted(connection: sqlite3.Connection, gallery: Gallery, ids: Sequence[int]) -> None:
     """Removes faces of a gallery that has no snapshot files any more."""
+    vault.delete(connection, gallery, ids)
     connection.executemany(
         "DELETE FROM faces WHERE owner = ? AND id = ?", [(gallery.owner, id_) for id_ in ids]
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from app.errors import LimitReachedError, SubjectNotFoundError
-from app.gallery.rows import galleries
+from app.gallery.rows import galleries, vault
 from app.gallery.rows.common import from_json, new_uid, now, to_json
 from app.gallery.sealing import Seal
 from app.gallery.types import Filter, Gallery, Json, Subject, SubjectSpec
@@ -145,7 +145,8 @@ def count_faces(
 
 
 def delete(connection: sqlite3.Connection, gallery: Gallery, subject: Subject) -> None:
-    """The subject's row and terms; its faces are the caller's to erase first."""
+    """The subject's row, terms and key; its faces are the caller's to erase first."""
+    vault.destroy_key(connection, gallery, subject)
     connection.execute(
         "DELETE FROM terms WHERE owner = ? AND subject_id = ?", (gallery.owner, subject.id)
     )

@@ -8,19 +8,23 @@ from pydantic import Field
 from app.gallery.dossier import Dossier, KeptFace
 from app.http.gallery.schemas import EnrolledFaceOut, SubjectOut
 from app.http.schemas import Out
+from app.vision.keepsake import webp
 
 
 class KeptFaceOut(EnrolledFaceOut):
     """An enrolled face, with the feature."""
 
     feature: str = Field(description="base64 of little-endian float32, raw (not normalised).")
+    crop: str | None = Field(
+        description="base64 of a WebP: what the vault keeps of the photo; null where there is none."
+    )
 
     @classmethod
     def kept(cls, one: KeptFace) -> Self:
         raw = one.feature.astype("<f4").tobytes()
-        return cls(
-            **dict(EnrolledFaceOut.of(one.face)), feature=base64.b64encode(raw).decode("ascii")
-        )
+        crop = None if one.keepsake is None else base64.b64encode(webp(one.keepsake)).decode()
+        feature = base64.b64encode(raw).decode("ascii")
+        return cls(**dict(EnrolledFaceOut.of(one.face)), feature=feature, crop=crop)
 
 
 class ReportOut(Out):

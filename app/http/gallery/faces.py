@@ -52,7 +52,8 @@ async def enrol(
     """One face of each of up to 20 photos, under names of the caller's choice.
 
     The answer comes once all are durable and searchable. Photos must be better than a query's:
-    one that is refused refuses all, unless `on_error=skip`. Photos themselves are not kept.
+    one that is refused refuses all, unless `on_error=skip`. Photos themselves are not kept; of
+    each the aligned face is, encrypted, where the gallery has a `vault`.
     """
     photos = await named_photos(request, MAX_FACES_AT_ONCE)
     service.guard.photos(caller, len(photos))

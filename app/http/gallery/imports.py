@@ -166,8 +166,8 @@ async def _receive(request: Request, spool: SpoolWriter, head: str) -> bytes:
 async def export_gallery(
     service: ServiceDep, owner: OwnerDep, gallery: GalleryName
 ) -> StreamingResponse:
-    """A line of JSON for each subject, with everything that is kept of it, features included: what
-    an import reads. It is legible to whoever holds it.
+    """A line of JSON for each subject, with everything that is kept of it, features included but
+    no pictures of a vault: what an import reads. It is legible to whoever holds it.
 
     Subjects come by id; those that change meanwhile may be in it as before or as after.
     """

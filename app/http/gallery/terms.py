@@ -60,6 +60,12 @@ class GalleryTerms(In):
     require_consent: bool = Field(
         False, description="Enrol nobody without a consent_ref (consent_missing)."
     )
+    vault: bool = Field(
+        False,
+        description="Keep, encrypted by a key of its subject, what another recogniser would need "
+        "of each photo enrolled from now on: its face, cut out and aligned. Switched off, what is "
+        "kept is erased. Needs encryption at rest (vault_unencrypted).",
+    )
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     limits: LimitsIn = LimitsIn()
 
@@ -86,6 +92,7 @@ class GalleryTerms(In):
             enrol=self.quality.enrol.rule(),
             query=self.quality.query.rule(),
             require_consent=self.require_consent,
+            vault=self.vault,
         )
         return replace(
             spec,
@@ -148,6 +155,7 @@ class GalleryOut(Out):
     review_fpir: float | None
     quality: QualityRulesOut
     require_consent: bool
+    vault: bool
     metadata: dict[str, JsonValue]
     limits: LimitsOut
     subjects: int
