@@ -68,8 +68,9 @@ async def enrol_photos(
 ) -> EnrolledPhotos:
     """Raises the first photo's error, which names it, where one is refused and `terms` do not
     skip it, or where none is left; PolicyForbidsError; and what `enrol_faces` raises."""
-    contract_id = service.pipeline.recogniser.contract_id
     found = await service.gallery.run(lambda g: g.gallery(into.owner, into.gallery))
+    service = service.speaking(found.spec.contract_id)
+    contract_id = service.contract_id
     check_contract(found, contract_id)  # before anything is computed
     policy = found.spec.policy.enrol.granted(terms.policy, "enrol")
     exactly = replace(terms, policy=policy, vault=found.spec.policy.vault)
@@ -109,7 +110,7 @@ def conflict_from(service: Service, gallery: Gallery, given: float | None) -> fl
     """
     if given is not None or gallery.spec.conflict == "off":
         return given
-    return conflict_threshold(service, gallery)
+    return conflict_threshold(service.speaking(gallery.spec.contract_id), gallery)
 
 
 async def _look(

@@ -35,12 +35,13 @@ class Identification:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Every face asked for with its candidates, the threshold that decides among them, and what
-    happened to poor faces."""
+    """Every face asked for with its candidates, the threshold that decides among them, what
+    happened to poor faces, and the space that all is of."""
 
     faces: list[Identification]
     threshold: IdentifyThreshold
     quality: QualityPolicy
+    contract_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class ClaimChecked:
     threshold: VerifyThreshold
     verdict: Verdict
     quality: QualityPolicy
+    contract_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class IdentifiedEach:
     items: dict[str, list[Identification] | NormaError]
     threshold: IdentifyThreshold
     quality: QualityPolicy
+    contract_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,9 @@ class _Search:
         if self.policy is QualityPolicy.REJECT and observed.quality.reasons:
             return Identification(observed, None)
         service, feature = self.service, observed.embedding.feature
-        contract_id = service.pipeline.recogniser.contract_id
         place = (self.gallery.owner, self.gallery.name)
         answer = await service.gallery.run(
-            lambda g: g.search(*place, feature, contract_id, self.options)
+            lambda g: g.search(*place, feature, service.contract_id, self.options)
         )
         found = answer.top is not None and answer.top >= self.threshold.value
         if answer.top is not None:
@@ -108,7 +110,8 @@ async def _prepared(
 ) -> _Search:
     gallery, own = await service.gallery.run(lambda g: g.gallery_and_rates(*place))
     check_identify(gallery)
-    check_contract(gallery, service.pipeline.recogniser.contract_id)
+    service = service.speaking(gallery.spec.contract_id)
+    check_contract(gallery, service.contract_id)
     policy = gallery.spec.policy.query.granted(query.policy, "query")
     threshold = search_threshold(service, gallery, gallery.faces, asked, own)
     return _Search(service, gallery, options, threshold, policy)
@@ -130,8 +133,9 @@ async def identify(
     asked for, a poor one is not an error: it comes back unsearched.
     """
     search = await _prepared(service, place, query, options, asked)
-    observed = await _observe(service, photo, query.how, search.policy, turn)
-    return Identified(await search.each(observed), search.threshold, search.policy)
+    observed = await _observe(search.service, photo, query.how, search.policy, turn)
+    faces = await search.each(observed)
+    return Identified(faces, search.threshold, search.policy, search.service.contract_id)
 
 
 async def identify_each(
@@ -145,7 +149,7 @@ async def identify_each(
 ) -> IdentifiedEach:
     """As `identify`, of each photo by its name; one that fails costs the others nothing."""
     search = await _prepared(service, place, query, options, asked)
-    looked = await _observe_each(service, photos, query.how, search.policy, turn)
+    looked = await _observe_each(search.service, photos, query.how, search.policy, turn)
 
     async def one(found: list[Observation] | NormaError) -> list[Identification] | NormaError:
         if isinstance(found, NormaError):
@@ -156,7 +160,7 @@ async def identify_each(
             return error
 
     items = dict(zip(looked, await asyncio.gather(*map(one, looked.values())), strict=True))
-    return IdentifiedEach(items, search.threshold, search.policy)
+    return IdentifiedEach(items, search.threshold, search.policy, search.service.contract_id)
 
 
 async def check_claim(
@@ -176,6 +180,7 @@ async def check_claim(
     the photo's errors.
     """
     gallery = await service.gallery.run(lambda g: g.gallery(*place))
+    service = service.speaking(gallery.spec.contract_id)
     policy = gallery.spec.policy.query.granted(query.policy, "query")
     threshold = claim_threshold(service, gallery, asked)
     await service.gallery.run(lambda g: g.subject(*place, subject))
@@ -188,7 +193,7 @@ async def check_claim(
         )
     )
     verdict = decision.verdict(likeness.score, threshold)
-    return ClaimChecked(observed, likeness, threshold, verdict, policy)
+    return ClaimChecked(observed, likeness, threshold, verdict, policy, service.contract_id)
 
 
 def _score(service: Service, observed: Observation, threshold: VerifyThreshold) -> Score:

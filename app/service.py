@@ -32,6 +32,7 @@ from app.inference.policy import choose
 from app.inference.turn import Turn
 from app.operating import Loaded, health_limits
 from app.pipeline import Detection, Pipeline
+from app.second import Together, open_second
 from app.security.audit.log import AuditLog, open_audit
 from app.security.guard import Guard
 from app.security.start import open_guard
@@ -86,8 +87,20 @@ class Service:
     guard: Guard
     audit: AuditLog
     tracing: Tracing | None = None
+    next: "Service | None" = None
+    """The same with the second recogniser, where there is one."""
     stopping: Event = field(default_factory=Event, repr=False)
     """Set once the process has been asked to end."""
+
+    def speaking(self, contract_id: str) -> "Service":
+        """The same with the recogniser of that contract; this one where there is none."""
+        other = self.next
+        return other if other and other.contract_id == contract_id else self
+
+    @property
+    def contract_id(self) -> str:
+        """The space that this one's features live in."""
+        return self.pipeline.recogniser.contract_id
 
     async def detect(self, photo: bytes, turn: Turn) -> Detection:
         """All faces of a photo."""
@@ -157,21 +170,15 @@ class Service:
 
         What is in use is answered from memory: a file damaged since the start does not change it.
         """
-        usable = [
-            InstalledModel(
-                self.detector_package.manifest, None, None, self.pipeline.detector.provider
-            ),
-            InstalledModel(
-                self.recogniser_package.manifest,
-                self.calibration,
-                self.pipeline.judge.curve,
-                self.pipeline.recogniser.provider,
-            ),
-        ]
+        detector = self.pipeline.detector.provider
+        usable = [InstalledModel(self.detector_package.manifest, None, None, detector)]
+        usable += [one._recogniser() for one in self._speakers()]
+        in_use = [self.detector_package.path]
+        in_use += [one.recogniser_package.path for one in self._speakers()]
         unusable = {}
         for name in packages.installed(self.settings.packages_dir):
             path = self.settings.packages_dir / name
-            if path in (self.detector_package.path, self.recogniser_package.path):
+            if path in in_use:
                 continue
             try:
                 found = package.load(path)
@@ -182,10 +189,23 @@ class Service:
                 usable.append(InstalledModel(found.manifest, *tables, None))
         return usable, unusable
 
+    def _speakers(self) -> "list[Service]":
+        return [self] if self.next is None else [self, self.next]
+
+    def _recogniser(self) -> InstalledModel:
+        return InstalledModel(
+            self.recogniser_package.manifest,
+            self.calibration,
+            self.pipeline.judge.curve,
+            self.pipeline.recogniser.provider,
+        )
+
     def close(self) -> None:
         """Let what runs end, and stop."""
         self.engine.close()
         self.pipeline.close()
+        if self.next is not None:
+            self.next.pipeline.recogniser.close()
         self.gallery.close()
         self.audit.close()
         self.guard.close()
@@ -230,12 +250,18 @@ def build_service(settings: Settings) -> Service:
     calibration = recogniser.calibration()
     _check_rates(settings, calibration)
     pipeline.warm_up()
+    second = open_second(settings, pipeline, metrics)
+    if second is not None:
+        _check_rates(settings, second.calibration)
     # Before the workers, whose threads a failed start would leave.
     audit = open_audit(settings)
     limits = partial(health_limits, Loaded(settings, calibration), recogniser.quality())
-    plan = HealthPlan(limits, settings.gallery_health_every)
+    plan = HealthPlan(
+        limits if second is None else second.limits_or(limits), settings.gallery_health_every
+    )
     gallery = open_room(settings, metrics, audit, plan)
-    engine = Engine(_engine_options(settings), pipeline, metrics)
+    patients = [pipeline] if second is None else [pipeline, second.pipeline]
+    engine = Engine(_engine_options(settings), Together(patients), metrics)
     contract_id = pipeline.recogniser.contract_id
     metrics.registry.register(Queues({"workers": engine.load, "gallery": gallery.load}))
     metrics.registry.register(Galleries(partial(gallery.holdings, contract_id)))
@@ -262,6 +288,14 @@ def build_service(settings: Settings) -> Service:
         guard=guard,
         audit=audit,
     )
+    if second is not None:
+        other = replace(
+            service,
+            pipeline=second.pipeline,
+            recogniser_package=second.package,
+            calibration=second.calibration,
+        )
+        service = replace(service, next=other)
     metrics.registry.register(Ready(service.check_ready))
     return service
 

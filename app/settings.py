@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     """Detector: the name of an installed package, or a path to one."""
     recogniser: str = "sface-2021dec"
     """Recogniser: the name of an installed package, or a path to one."""
+    next_recogniser: str | None = None
+    """A second recogniser to serve beside the first: galleries made with it go on, and others can
+    be moved to it. New galleries are the first one's."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks run. "cuda" refuses to start where CUDA does not work."""
     arithmetic: Literal["float32", "bfloat16"] = "float32"

@@ -185,16 +185,19 @@ class Importer:
         async with self._looking:
             if await self._ask(partial(_knows, gallery=terms.gallery, key=key, photo=photo)):
                 return _reported(item, "skipped_duplicate")
-            looked = await self._look(terms.photos, item.name, photo)
+            looked = await self._look(terms, item.name, photo)
         if isinstance(looked, Unusable):
             return _reported(item, "refused", looked.error)
         done = _reported(item, "enrolled", quality=looked.quality)
-        return _Ready(done, item, self._service.pipeline.recogniser.contract_id, (looked,))
+        return _Ready(done, item, self._speaking(terms).contract_id, (looked,))
 
-    async def _look(self, terms: PhotoTerms, name: str, photo: Photo) -> Looked:
+    def _speaking(self, terms: _Terms) -> Service:
+        return self._service.speaking(terms.gallery.spec.contract_id)
+
+    async def _look(self, terms: _Terms, name: str, photo: Photo) -> Looked:
         """A photo on which workers die or get stuck again and again is unusable."""
         engine = self._service.engine
-        job = partial(look_at, self._service.pipeline, terms, name, photo.data)
+        job = partial(look_at, self._speaking(terms).pipeline, terms.photos, name, photo.data)
         failure: NormaError
         for _ in range(ATTEMPTS):
             try:

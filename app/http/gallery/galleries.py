@@ -25,7 +25,7 @@ router = APIRouter(
 async def create(
     service: ServiceDep, owner: OwnerDep, body: GalleryIn, response: Response
 ) -> GalleryOut:
-    """A gallery keeps features of the recogniser in use, and of no other.
+    """A gallery keeps features of the (first) recogniser in use, and of no other.
 
     Searching it (1:N) has to be allowed here; without, photos are only held against one subject.
     """

@@ -270,7 +270,12 @@ def _health_out(
         report=report and ReportOut.of(report),
         stale=report is None or report.revision != gallery.revision,
         pending=health.pending,
-        operating=OperatingOut.of(operating(service, gallery, own), own, rate, gallery.faces),
+        operating=OperatingOut.of(
+            operating(service.speaking(gallery.spec.contract_id), gallery, own),
+            own,
+            rate,
+            gallery.faces,
+        ),
         drift=DriftsOut(
             scores=health.scores and DriftOut.of(health.scores),
             norms=health.norms and DriftOut.of(health.norms),

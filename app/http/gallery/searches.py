@@ -89,7 +89,7 @@ def _about(
     return {
         "threshold": IdentifyThresholdOut.of(found.threshold),
         "quality_policy": found.quality,
-        "packages": packages_out(service),
+        "packages": packages_out(service.speaking(found.contract_id)),
         "request_id": request.state.request_id,
     }
 
@@ -117,7 +117,8 @@ async def search(
     )
     decides = body.fpir is not None or body.threshold is not None
     asked = Asked(body.fpir, body.threshold)
-    threshold = search_threshold(service, found, answer.faces, asked, own) if decides else None
+    speaking = service.speaking(found.spec.contract_id)
+    threshold = search_threshold(speaking, found, answer.faces, asked, own) if decides else None
     return SearchOut.of(answer, threshold, caller.score_digits, request_id)
 
 
@@ -184,6 +185,6 @@ async def verify(
         quality_policy=checked.quality,
         subject=subject,
         image=SideOut.of(checked.observed),
-        packages=packages_out(service),
+        packages=packages_out(service.speaking(checked.contract_id)),
         request_id=request.state.request_id,
     )
