@@ -1,4 +1,4 @@
-"""`python -m benchmarks [verify | gallery | accuracy … | obtained … | losses …]`."""
+"""`python -m benchmarks [speed | gallery | accuracy … | obtained … | losses …]`."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from importlib import import_module
 
 # By name: one benchmark's packages (torch, insightface) must not be needed by another.
 COMMANDS: Mapping[str, str] = {
-    "verify": "benchmarks.verify",
+    "speed": "benchmarks.speed.command",
     "gallery": "benchmarks.gallery",
     "accuracy": "benchmarks.accuracy",
     "obtained": "benchmarks.obtained",
@@ -14,7 +14,7 @@ COMMANDS: Mapping[str, str] = {
 }
 
 if __name__ == "__main__":
-    name, *arguments = sys.argv[1:] or ["verify"]
+    name, *arguments = sys.argv[1:] or ["speed"]
     if name not in COMMANDS:
         sys.exit(f"one of {', '.join(COMMANDS)} is expected, not {name!r}")
     main: Callable[[list[str]], None] = import_module(COMMANDS[name]).main

@@ -39,9 +39,7 @@ def started(
     **settings: str,
 ) -> Iterator[Served]:
     """As `running`, with the process itself. `output` is a file descriptor for both its streams."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     names = {f"NORMA_{name.upper()}": value for name, value in settings.items()}
     process = subprocess.Popen(
         command,
@@ -51,14 +49,20 @@ def started(
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(url + wait_for, process)
+        wait_until_ready(url + wait_for, process)
         yield Served(url, process)
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(600):
         if process.poll() is not None:
             raise RuntimeError("the service ended at once; run `norma doctor`")
