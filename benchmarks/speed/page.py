@@ -19,8 +19,8 @@ def _lines(record: Record) -> Iterator[str]:
     yield (
         f"{record['cpu']}, {record['cores']} cores, {record['date']}, commit {record['commit']}, "
         f"{versions}; load of the machine before {record['load_before']}. Medians of "
-        f"{record['rounds']} interleaved rounds of {record['seconds']:g} s; requests carry a "
-        "portrait and another at 640×640 and a group at 1280×886. The client shares the cores. "
+        f"{record['rounds']} interleaved rounds of {record['seconds']:g} s; requests carry "
+        "two portraits at 640×640 and a group at 1280×886. The client shares the cores. "
         "“Bare” is the same network runs, both detector passes included, on prepared tensors."
     )
     default = record["default"]

@@ -20,18 +20,18 @@ from fastapi import Body, FastAPI, HTTPException
 from insightface.app import FaceAnalysis
 
 
-def analysis(detector: Path, recogniser: Path, mean: float, std: float) -> FaceAnalysis:
-    with tempfile.TemporaryDirectory() as root:
-        pack = Path(root) / "models" / "pack"
-        pack.mkdir(parents=True)
-        for file in (detector, recogniser):
-            shutil.copy(file, pack)
-        found = FaceAnalysis(
-            "pack",
-            root,
-            allowed_modules=["detection", "recognition"],
-            providers=["CPUExecutionProvider"],
-        )
+def analysis(root: Path, detector: Path, recogniser: Path, mean: float, std: float) -> FaceAnalysis:
+    """Its models are read from `root` also later on."""
+    pack = root / "models" / "pack"
+    pack.mkdir(parents=True)
+    for file in (detector, recogniser):
+        shutil.copy(file, pack)
+    found = FaceAnalysis(
+        "pack",
+        str(root),
+        allowed_modules=["detection", "recognition"],
+        providers=["CPUExecutionProvider"],
+    )
     found.prepare(ctx_id=-1, det_size=(640, 640))
     found.models["recognition"].input_mean = mean
     found.models["recognition"].input_std = std
@@ -56,7 +56,11 @@ def app(faces: FaceAnalysis) -> FastAPI:
     return api
 
 
+def main(detector: str, recogniser: str, mean: str, std: str, port: str) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        faces = analysis(Path(root), Path(detector), Path(recogniser), float(mean), float(std))
+        uvicorn.run(app(faces), port=int(port), log_level="error", access_log=False)
+
+
 if __name__ == "__main__":
-    files, (mean, std, port) = sys.argv[1:3], sys.argv[3:]
-    running = app(analysis(Path(files[0]), Path(files[1]), float(mean), float(std)))
-    uvicorn.run(running, port=int(port), log_level="error", access_log=False)
+    main(*sys.argv[1:])

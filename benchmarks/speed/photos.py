@@ -9,17 +9,27 @@ from PIL import Image
 
 
 def photos() -> list[bytes]:
-    """A portrait and another one at 640×640, and a group of six at 1280×886, as JPEGs."""
+    """Two portraits at 640×640 and a group of six at 1280×886, as JPEGs.
+
+    The first is a close-up that fills its frame, where insightface finds nobody at 640 pixels, so
+    it is shown smaller, on grey.
+    """
     pack = Path(insightface.__file__).parent / "data" / "images"
     samples = Path(skimage.__file__).parent / "data"
+    portrait = Image.new("RGB", (640, 640), (128, 128, 128))
+    portrait.paste(_open(pack / "Tom_Hanks_54745.png").resize((320, 320)), (160, 160))
     return [
-        _jpeg(pack / "Tom_Hanks_54745.png", (640, 640)),
-        _jpeg(samples / "astronaut.png", (640, 640)),
+        _jpeg(portrait),
+        _jpeg(_open(samples / "astronaut.png").resize((640, 640))),
         (pack / "t1.jpg").read_bytes(),
     ]
 
 
-def _jpeg(path: Path, size: tuple[int, int]) -> bytes:
+def _open(path: Path) -> Image.Image:
+    return Image.open(path).convert("RGB")
+
+
+def _jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    Image.open(path).convert("RGB").resize(size).save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

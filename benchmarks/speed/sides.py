@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -96,9 +97,10 @@ def runtime() -> Runtime:
 @contextmanager
 def service(weights: Weights, packages: Path, variant: Variant) -> Iterator[str]:
     named = {"detector": weights.detector, "recogniser": weights.recogniser}
-    where = {"packages_dir": str(packages.absolute())}
-    with running(**named, **where, **variant.settings) as url:
-        yield url
+    with tempfile.TemporaryDirectory() as data:  # each its own: one process holds it
+        where = {"packages_dir": str(packages.absolute()), "data_dir": data}
+        with running(**named, **where, **variant.settings) as url:
+            yield url
 
 
 @contextmanager
