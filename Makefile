@@ -14,7 +14,7 @@ PIP     = -m pip --disable-pip-version-check install --quiet
 LOCKED  = $(PIP) --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test docker-test lint bench fuzz audit sbom licences lock clean
+.PHONY: help serve test crash docker-test lint bench fuzz audit sbom licences lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -40,6 +40,9 @@ lint: $(DEV)/ready ## ruff and mypy
 
 bench: $(DEV)/ready $(DATA)/packages/sface-2021dec ## measure the service beside the bare sessions
 	$(DEV)/bin/python -m benchmarks
+
+crash: $(DEV)/ready $(WEIGHTS)/ready ## kill the galleries' process 500 times (KILLS=500)
+	NORMA_KILLS=$(or $(KILLS),500) $(DEV)/bin/python -m pytest --timeout 7200 tests/faults/test_gallery_crash.py
 
 fuzz: $(DEV)/ready $(DATA)/packages/sface-2021dec ## send 10 000 damaged images and bodies to a service
 	$(DEV)/bin/python -m tests.hostile.fuzz 10000 $(DATA)/packages

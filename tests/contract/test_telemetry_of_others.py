@@ -35,7 +35,7 @@ def test_the_runtime_is_told_before_it_is_loaded(room: str, tmp_path: Path) -> N
 def test_no_other_room_loads_it() -> None:
     others = {"models", "tests"}
     loading = {room for room in (*ROOMS, *others) for tree in trees(room).values() if _loads(tree)}
-    assert loading - {"tests"} == set(ROOMS)
+    assert loading - {"tests"} <= set(ROOMS)
 
 
 def _loads(tree: ast.AST) -> bool:
