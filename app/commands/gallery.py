@@ -6,10 +6,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from app.commands import gallery_export, gallery_import
 from app.commands.common import out, record, settings
 from app.commands.health import health
 from app.errors import StartError
-from app.gallery import backup, erase_check, rotation
+from app.gallery import erase_check, rotation
 from app.gallery.dossier import dossier
 from app.gallery.rows import galleries
 from app.gallery.unlock import reading
@@ -19,22 +20,12 @@ from app.security.audit.event import Event
 from app.security.caller import LOCAL_OWNER
 from app.security.keysource import KeyFile, key_source
 
-gallery = typer.Typer(help="The galleries' files.", no_args_is_help=True)
+gallery = typer.Typer(help="Galleries in, out, and their files.", no_args_is_help=True)
+gallery.command("import")(gallery_import.import_gallery)
+gallery.command("export")(gallery_export.export_gallery)
+gallery.command()(gallery_export.backup)
+gallery.command()(gallery_export.restore)
 gallery.command()(health)
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, show_default=False)]
-
-
-@gallery.command()
-def restore(file: File) -> None:
-    """Put a backup in the place of a stopped service's galleries.
-
-    Whoever was erased since the backup is erased again at the next start.
-    """
-    chosen = settings()
-    directory = chosen.gallery_dir
-    backup.restore(file, directory, key_source(chosen))
-    record(Event("galleries.restored", ""))
-    out.print(f"restored {file} into {directory}", markup=False)
 
 
 @gallery.command("export-subject")

@@ -145,6 +145,18 @@ class GalleryRoom:
         return self._service
 
 
+def open_store(settings: Settings, audit: Auditor = UNRECORDED) -> GalleryStore:
+    """Raises StartError where the directory cannot be used, GalleryCorruptError."""
+    options = StoreOptions(
+        feature_type=settings.gallery_feature_type,
+        max_bytes=settings.gallery_max_bytes,
+        load_threads=os.cpu_count() or 1,
+        keys=key_source(settings),
+        audit=audit,
+    )
+    return GalleryStore(settings.gallery_dir, options)
+
+
 def open_room(
     settings: Settings,
     meters: Meters = SILENT,
@@ -152,18 +164,10 @@ def open_room(
     plan: HealthPlan | None = None,
 ) -> GalleryRoom:
     """Opened at once where there is a gallery. Raises StartError where that cannot be used."""
-    cores = os.cpu_count() or 1
-    options = StoreOptions(
-        feature_type=settings.gallery_feature_type,
-        max_bytes=settings.gallery_max_bytes,
-        load_threads=cores,
-        keys=key_source(settings),
-        audit=audit,
-    )
 
     def opening() -> GalleryService:
-        store = GalleryStore(settings.gallery_dir, options)
-        return GalleryService(store, cores, settings.gallery_queue, meters, plan)
+        threads, queue = os.cpu_count() or 1, settings.gallery_queue
+        return GalleryService(open_store(settings, audit), threads, queue, meters, plan)
 
     room = GalleryRoom(opening, settings.gallery_concurrency, settings.gallery_queue, meters)
     if (settings.gallery_dir / "gallery.db").exists():

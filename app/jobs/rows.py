@@ -130,7 +130,7 @@ def report(connection: sqlite3.Connection, job: Job, item: Item) -> None:
     if cursor.rowcount == 1:
         column = _COUNTED[item.outcome]
         connection.execute(
-            f"UPDATE jobs SET {column} = {column} + 1 WHERE owner = ? AND id = ?",  # noqa: S608
+            f"UPDATE jobs SET {column} = {column} + 1, interrupted = 0 WHERE owner = ? AND id = ?",  # noqa: S608
             (job.owner, job.id),
         )
 

@@ -22,6 +22,8 @@ OTHERWISE = {
     "app/gallery/rows/health.py all_owners": "own rates are loaded for every owner, at start",
     "app/gallery/unlock.py rewrap": "a new master key is for every owner",
     "app/gallery/unlock.py _holds_galleries": "whether there is anything at all",
+    "app/gallery/backup.py _forget_spools": "a backup is of every owner",
+    "app/gallery/backup.py _verified": "as above",
     "app/jobs/rows.py unfinished": "the runner works for every owner",
 }
 """Functions whose statements range over owners, with the reason. Callers never reach them."""

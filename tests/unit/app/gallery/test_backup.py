@@ -33,7 +33,7 @@ def filled(service: GalleryService, count: int = 80) -> np.ndarray:
 def test_a_backup_comes_back_without_those_erased_since(open_gallery: Open, tmp_path: Path) -> None:
     service = open_gallery()
     rows = filled(service)
-    backup(service._store, tmp_path / "backup")
+    backup(tmp_path / "data" / "gallery.db", tmp_path / "backup")
     service.erase_subject("me", "people", "s003")
     service.enrol("me", "people", Enrolment("late", [NewFace(rows[0])], CONTRACT, SubjectSpec()))
     service.close()
@@ -48,8 +48,8 @@ def test_a_backup_comes_back_without_those_erased_since(open_gallery: Open, tmp_
 
 
 def test_a_running_gallery_is_not_restored_over(open_gallery: Open, tmp_path: Path) -> None:
-    service = open_gallery()
-    backup(service._store, tmp_path / "backup")
+    open_gallery()
+    backup(tmp_path / "data" / "gallery.db", tmp_path / "backup")
     with pytest.raises(StartError, match="in use by process"):
         restore(tmp_path / "backup", tmp_path / "data", NoKey())
 

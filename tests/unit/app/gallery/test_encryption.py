@@ -92,7 +92,7 @@ def test_P11_the_files_tell_nothing_without_the_key(
     fill(service)
     service._store.keeper.purge().result()
     assert in_clear(data) == set()  # with the write-ahead log
-    backup(service._store, data / "backup.db")
+    backup(data / "gallery.db", data / "backup.db")
     service.close()
     assert list(data.glob("index/*/*.segment"))
     assert in_clear(data) == set()
@@ -290,7 +290,7 @@ def test_a_new_master_key_leaves_everything_readable(
     open_gallery: Open, stored: Path, key: KeyFile, tmp_path: Path
 ) -> None:
     service = open_gallery(stored, keys=key)
-    backup(service._store, tmp_path / "before.db")
+    backup(stored / "gallery.db", tmp_path / "before.db")
     service.close()
     old = key.keys(None).current
     new, count = rotate(stored, key)
