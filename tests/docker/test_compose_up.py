@@ -12,8 +12,9 @@ from tests.docker.engine import Engine
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 GALLERY = "/v1/galleries/staff"
-EVERYTHING = ("var/lib/norma", "keys")
-"""What a backup holds: the data, and apart from it the master key."""
+BACKUP = "/var/lib/norma/backup.db"
+KEYS = ("keys", "var/lib/norma/access")
+"""The master key, and the digests of callers' keys."""
 
 
 @pytest.fixture(scope="module")
@@ -131,12 +132,35 @@ def test_an_upgrade_keeps_everybody(
 
 
 def test_what_was_backed_up_comes_back(deployment: Deployment, enrolled: str, faces: Faces) -> None:
-    """Onto a machine that has nothing, as the README says."""
-    deployment.compose("stop", "norma")
+    """Onto a machine that has nothing, as the README says: galleries while the service runs, and
+    keys."""
+    gallery = ("exec", "-T", "norma", "norma", "gallery")
+    assert "verified" in deployment.compose(*gallery, "backup", BACKUP)
+    galleries = deployment.read("exec", "-T", "norma", "cat", BACKUP)
     tar = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "tar", "norma", "-C", "/")
-    archives = [deployment.read(*tar, "-czf", "-", place) for place in EVERYTHING]
+    keys = deployment.read(*tar, "-czf", "-", *KEYS)
     deployment.down()
-    for archive in archives:
-        deployment.compose(*tar, "-xzf", "-", stdin=archive)
+    deployment.compose(*tar, "-xzf", "-", stdin=keys)
+    restore(deployment, galleries)
     deployment.up()
     assert identified(deployment, enrolled, faces.portrait_again) == "tom"
+
+
+def test_who_was_erased_since_does_not_come_back(
+    deployment: Deployment, enrolled: str, faces: Faces
+) -> None:
+    deployment.compose("exec", "-T", "norma", "rm", "-f", BACKUP)
+    deployment.compose("exec", "-T", "norma", "norma", "gallery", "backup", BACKUP)
+    galleries = deployment.read("exec", "-T", "norma", "cat", BACKUP)
+    with deployment.client(enrolled) as api:
+        assert api.delete(f"{GALLERY}/subjects/tom").is_success
+    deployment.compose("stop", "norma")
+    restore(deployment, galleries)
+    deployment.up()
+    assert identified(deployment, enrolled, faces.portrait_again) is None
+
+
+def restore(deployment: Deployment, galleries: bytes) -> None:
+    run = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "sh", "norma", "-euc")
+    commands = f"cat > {BACKUP}.in; norma gallery restore {BACKUP}.in; rm {BACKUP}.in"
+    deployment.compose(*run, commands, stdin=galleries)
