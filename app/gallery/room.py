@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from time import perf_counter
 from typing import TypeVar
@@ -54,6 +54,7 @@ class GalleryRoom:
         self._taken = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="gallery")
         self._door = threading.Lock()
+        self._counting = threading.Lock()
         self._service: GalleryService | None = None
         self._damage: GalleryCorruptError | None = None
 
@@ -81,20 +82,23 @@ class GalleryRoom:
         """
         if self._taken >= self._capacity:
             raise BusyError("too many gallery requests are waiting; try again shortly")
-        loop = asyncio.get_running_loop()
         submitted = perf_counter()
 
         def begun() -> T:
             self._meters.waited("gallery", perf_counter() - submitted)
             return work(self.opened())
 
-        future = loop.run_in_executor(self._threads, copy_context().run, begun)
-        self._taken += 1
+        with self._counting:
+            self._taken += 1
+        future = self._threads.submit(copy_context().run, begun)
+        # On the thread's own future: a caller who goes away leaves a question that is still being
+        # answered, and its place is not free before that has ended.
         future.add_done_callback(self._release)
-        return await future
+        return await asyncio.wrap_future(future)
 
-    def _release(self, _: asyncio.Future[T]) -> None:
-        self._taken -= 1
+    def _release(self, _: Future[T]) -> None:
+        with self._counting:
+            self._taken -= 1
 
     def load(self) -> Load:
         """How many questions are answered and wait, of how many."""
