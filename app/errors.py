@@ -22,7 +22,8 @@ NormaError
 │   ├── gallery_not_found 404, subject_not_found 404, enrolled_face_not_found 404
 │   ├── job_not_found 404
 │   ├── identify_disabled 403, policy_forbids 403, consent_missing 422
-│   ├── vault_unencrypted 409
+│   ├── vault_unencrypted 409, move_not_found 404, move_unfinished 409
+│   ├── next_recogniser_missing 409
 │   ├── gallery_exists 409, identity_conflict 409, idempotency_conflict 409, limit_reached 409
 │   └── precondition_failed 412
 ├── StoreError                    the gallery's disk: nothing of the request was kept
@@ -247,6 +248,25 @@ class ConsentMissingError(StateError):
 
     code = "consent_missing"
     status = 422
+
+
+class MoveNotFoundError(StateError):
+    """The gallery is not on its way to another recogniser."""
+
+    code = "move_not_found"
+    status = 404
+
+
+class NextRecogniserMissingError(StateError):
+    """There is no other recogniser for the gallery to move to."""
+
+    code = "next_recogniser_missing"
+
+
+class MoveUnfinishedError(StateError):
+    """A step of a gallery's move that another one has to precede."""
+
+    code = "move_unfinished"
 
 
 class VaultUnencryptedError(StateError):

@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from app.http import failures
 from app.http.access import Access
 from app.http.gallery import faces as enrolled
-from app.http.gallery import galleries, health, imports, searches, subjects
+from app.http.gallery import galleries, health, imports, migration, searches, subjects
 from app.http.limits import BodyLimits, PlainPaths, RequestId
 from app.http.routes import faces, jobs, system, verify
 from app.http.uploads import LongUploads
@@ -68,6 +68,7 @@ def create_app(service: Service) -> FastAPI:
         searches,
         health,
         imports,
+        migration,
         jobs,
         system,
     ):

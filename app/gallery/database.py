@@ -60,6 +60,16 @@ def _connect(path: Path, seals: Seals) -> Connection:
     return connection
 
 
+@contextmanager
+def one_state(connection: Connection) -> Iterator[None]:
+    """What is read inside is of one state of the database, whatever is committed meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
 class ReaderPool:
     """Read-only connections, as many as are used at once; each sees all that is committed."""
 

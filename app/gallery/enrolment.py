@@ -103,6 +103,8 @@ class Enroller:
         seen: int | None,
     ) -> tuple[Enrolled, bool]:
         connection, owner = transaction.connection, gallery.owner
+        # It may have moved to another recogniser since it was read.
+        check_contract(galleries.get(connection, owner, gallery.name), enrolment.contract_id)
         key = enrolment.idempotency_key
         if key is not None:
             digest = enrolment.digest(gallery)

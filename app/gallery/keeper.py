@@ -58,6 +58,8 @@ class Keeper:
 
     def snapshot(self, gallery: Gallery) -> Snapshot:
         """A gallery's snapshot; for the thread that starts the keeper, and then the keeper's."""
+        if self._has_moved(gallery):
+            self._snapshots.pop(gallery.uid).discard()
         if gallery.uid not in self._snapshots:
             self._snapshots[gallery.uid] = Snapshot(
                 self._directory, self._epoch, gallery, self._feature_type, self._failpoints
@@ -134,7 +136,7 @@ class Keeper:
             if gallery.name.startswith(DOOMED):
                 self._erase_gallery(gallery)
                 continue
-            if gallery.uid in touched:
+            if gallery.uid in touched or self._has_moved(gallery):
                 self._save(gallery)
             if not gallery.spec.policy.vault:
                 self._empty_vault(gallery)
@@ -146,6 +148,10 @@ class Keeper:
                 "erased from search; a long read (a backup?) kept the files from being purged"
             )
         self._failpoints.point("purged")
+
+    def _has_moved(self, gallery: Gallery) -> bool:
+        known = self._snapshots.get(gallery.uid)
+        return known is not None and known.contract_id != gallery.spec.contract_id
 
     def _empty_vault(self, gallery: Gallery) -> None:
         """Of a gallery that had one: nothing in it can be opened any more."""

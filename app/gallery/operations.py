@@ -18,11 +18,11 @@ from app.errors import (
 )
 from app.gallery import tombstones
 from app.gallery.database import Connection
-from app.gallery.rows import faces, galleries, reports, subjects, vault
+from app.gallery.rows import faces, galleries, moves, reports, subjects, vault
 from app.gallery.rows.common import now
 from app.gallery.rows.faces import PackedFace
 from app.gallery.types import Gallery, GallerySpec, StoredFace, Subject, SubjectSpec
-from app.gallery.writer import Change, Transaction
+from app.gallery.writer import Change, Space, Transaction
 from app.security.audit.event import Detail, Event
 
 DOOMED = "\x00"
@@ -62,7 +62,9 @@ def create_gallery(transaction: Transaction, owner: str, spec: GallerySpec) -> G
     _check_vault(transaction.connection, spec)
     gallery = galleries.create(transaction.connection, owner, spec)
     none = np.zeros(0, np.int64)
-    transaction.changes.append(Change(gallery.id, 0, none, none, None, opens=spec.dim))
+    transaction.changes.append(
+        Change(gallery.id, 0, none, none, None, opens=Space(spec.contract_id, spec.dim))
+    )
     return gallery
 
 
@@ -247,6 +249,7 @@ def erase_some(transaction: Transaction, uid: str, limit: int) -> bool:
         subjects.delete(connection, gallery, subject)
     if not doomed:
         reports.forget_gallery(connection, gallery)
+        moves.end(connection, gallery)
         galleries.delete(connection, gallery)
     return bool(doomed)
 

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from app.errors import NotReadyError
+from app.errors import BusyError, NotReadyError
 from app.gallery.index.projection import Projection
 from app.gallery.index.segment import Part
 from app.gallery.rows import faces
@@ -23,29 +23,35 @@ class Projections:
     def __init__(self, feature_type: str, segment_rows: int) -> None:
         self._segment_rows = segment_rows
         self._feature_type = feature_type
-        self._of: dict[int, Projection] = {}
+        self._of: dict[int, tuple[str, Projection]] = {}
         self._sealed: set[int] = set()
 
     def get(self, gallery: Gallery) -> Projection:
-        """Raises NotReadyError where the index has been given up after a failure."""
+        """Raises NotReadyError where the index has been given up after a failure, BusyError where
+        the gallery has moved to another contract since it was read."""
         try:
-            return self._of[gallery.id]
+            contract_id, projection = self._of[gallery.id]
         except KeyError:
             raise NotReadyError(f"the index of {gallery.name!r} is not loaded") from None
+        if contract_id != gallery.spec.contract_id:
+            raise BusyError("the gallery has just moved to another recogniser; ask again")
+        return projection
 
     def open(self, gallery: Gallery, parts: Sequence[Part] = ()) -> Projection:
         """A gallery's index, empty or with what a snapshot holds."""
-        self._of[gallery.id] = self._new(gallery.spec.dim, parts)
-        return self._of[gallery.id]
+        projection = self._new(gallery.spec.dim, parts)
+        self._of[gallery.id] = (gallery.spec.contract_id, projection)
+        return projection
 
     def _new(self, dim: int, parts: Sequence[Part] = ()) -> Projection:
         return Projection(dim, self._feature_type, parts, self._segment_rows)
 
     def all(self) -> list[Projection]:
-        return list(self._of.values())
+        return [projection for _, projection in self._of.values()]
 
     def find(self, gallery: Gallery) -> Projection | None:
-        return self._of.get(gallery.id)
+        contract_id, projection = self._of.get(gallery.id, (None, None))
+        return projection if contract_id == gallery.spec.contract_id else None
 
     def drop(self, gallery: Gallery) -> None:
         self._of.pop(gallery.id, None)
@@ -74,18 +80,20 @@ class Projections:
         """Follows committed changes in order. An index that fails is given up, not trusted."""
         for change in _joined(changes):
             if change.opens is not None:
-                self._of[change.gallery_id] = self._new(change.opens)
-            projection = self._of.get(change.gallery_id)
-            if projection is None:
+                contract_id, projection = change.opens.contract_id, self._new(change.opens.dim)
+            elif change.gallery_id in self._of:
+                contract_id, projection = self._of[change.gallery_id]
+            else:
                 continue
             try:
                 before = len(projection.view.parts)
                 _follow(projection, change)
                 if len(projection.view.parts) > before > 0:
                     self._sealed.add(change.gallery_id)
+                self._of[change.gallery_id] = (contract_id, projection)
             except Exception:
                 _log.exception("index of gallery %d failed and is given up", change.gallery_id)
-                del self._of[change.gallery_id]
+                self._of.pop(change.gallery_id, None)
 
 
 def _follow(projection: Projection, change: Change) -> None:
@@ -99,9 +107,9 @@ def _follow(projection: Projection, change: Change) -> None:
 
 def _joined(changes: Sequence[Change]) -> Iterator[Change]:
     """Neighbouring additions to one gallery as one: what a storm of single enrolments becomes."""
-    for _, group in groupby(changes, key=lambda c: (c.gallery_id, c.features is None)):
+    for _, group in groupby(changes, key=lambda c: (c.gallery_id, c.features is None, c.opens)):
         run = list(group)
-        if run[0].features is None or len(run) == 1:
+        if run[0].features is None or run[0].opens is not None or len(run) == 1:
             yield from run
             continue
         stacks = [change.features for change in run if change.features is not None]

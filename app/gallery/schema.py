@@ -196,6 +196,29 @@ CREATE INDEX vault_by_gallery ON vault (gallery_id);
 CREATE INDEX vault_by_subject ON vault (subject_id);
 """
 
+_MOVES = """
+-- The contract that the gallery's seal is bound to, where it has moved to another since.
+ALTER TABLE galleries ADD COLUMN bound_to TEXT;
+-- On the way to another recogniser: see rows/moves.py.
+CREATE TABLE moves (
+    gallery_id INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    contract_id TEXT NOT NULL,
+    dim INTEGER NOT NULL,
+    moved INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE other_features (
+    face_id INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    gallery_id INTEGER NOT NULL,
+    norm REAL NOT NULL,
+    quality REAL,
+    feature BLOB NOT NULL
+) STRICT;
+CREATE INDEX other_features_by_gallery ON other_features (gallery_id);
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", _FIRST),
     ("identify", _IDENTIFY),
@@ -205,6 +228,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("interrupted", _INTERRUPTED),
     ("health", _HEALTH),
     ("vault", _VAULT),
+    ("moves", _MOVES),
 )
 
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from app.gallery import aggregate as aggregates
 from app.gallery.batcher import Found, SearchBatcher
+from app.gallery.database import one_state
 from app.gallery.index.codes import Queries
 from app.gallery.index.engine import FEW, SearchEngine, Want
 from app.gallery.index.projection import Projection
 from app.gallery.index.rescore import Ranked
-from app.gallery.rows import faces, subjects
+from app.gallery.rows import faces, galleries, subjects
 from app.gallery.store import GalleryStore
 from app.gallery.types import Aggregate, Filter, Gallery, Match, SearchAnswer
 from app.telemetry.meters import SILENT, Meters
@@ -59,7 +60,8 @@ class Searcher:
         wide = max(RERANKED, 5 * options.k)
         k = options.k if options.aggregate == "max" else wide
         found, fast = self._find(gallery, projection, query, k, options)
-        with self._store.read() as connection:
+        with self._store.read() as connection, one_state(connection):
+            galleries.check_space(connection, gallery)
             scored, certain = self._scored(connection, gallery, query, found.ranked, options)
             matches = _named(connection, gallery, found.ranked, scored, options)
         self._meters.stage("search", start, perf_counter())

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.errors import EnrolledFaceNotFoundError, IdentifyDisabledError, InputError
 from app.gallery import aggregate, cursor, features, names, operations
+from app.gallery.database import one_state
 from app.gallery.dossier import Dossier, dossier
 from app.gallery.enrolment import Enroller, Enrolment, EnrolmentAnswer, check_contract
 from app.gallery.erasure import Eraser, Receipt
@@ -17,6 +18,7 @@ from app.gallery.health.examiner import Examiner, HealthPlan
 from app.gallery.health.findings import Kind, Report
 from app.gallery.health.naming import Named, named
 from app.gallery.index.codes import Queries
+from app.gallery.mover import Mover
 from app.gallery.rows import faces, galleries, subjects
 from app.gallery.search import Searcher, SearchOptions
 from app.gallery.store import GalleryStore
@@ -65,6 +67,7 @@ class GalleryService:
         self._searcher = Searcher(store, threads, bound, meters)
         self._enroller = Enroller(store, self._searcher)
         self._eraser = Eraser(store)
+        self.mover = Mover(store)
         self._audit = store.options.audit
         self.health = Examiner(store, plan or HealthPlan())
 
@@ -339,7 +342,7 @@ class GalleryService:
         return aggregate.likeness(Queries.of(probe[None]).unit[0], rows, how, score)
 
     def _features(self, owner: str, gallery: str, key: str) -> tuple[Gallery, NDArray[np.float64]]:
-        with self._store.read() as connection:
+        with self._store.read() as connection, one_state(connection):
             found = galleries.get(connection, owner, gallery)
             subject = subjects.get(connection, found, key)
             blobs = faces.features(connection, found, subject.id)

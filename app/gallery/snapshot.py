@@ -49,6 +49,7 @@ class Snapshot:
             "feature_type": feature_type,
             "sealed": gallery.seal is not None,
         }
+        self.contract_id = gallery.spec.contract_id
         self._seal = gallery.seal
         self._dim = gallery.spec.dim
         self._feature_type = feature_type

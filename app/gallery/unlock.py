@@ -94,7 +94,8 @@ def rewrap(connection: Connection, keys: MasterKeys) -> int:
     connection.execute("BEGIN IMMEDIATE")
     try:
         rows = connection.execute(
-            "SELECT owner, uid, contract_id, data_key, id FROM galleries WHERE data_key IS NOT NULL"
+            "SELECT owner, uid, coalesce(bound_to, contract_id), data_key, id FROM galleries"
+            " WHERE data_key IS NOT NULL"
         ).fetchall()
         for *row, id_ in rows:
             connection.execute(

@@ -28,6 +28,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """Where features live: their contract, and their dimension."""
+
+    contract_id: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What one operation did to a gallery's faces: what the index has to follow.
 
@@ -40,8 +48,8 @@ class Change:
     subject_ids: NDArray[np.int64]
     features: NDArray[Any] | None
     """None where the faces were removed."""
-    opens: int | None = None
-    """The dimension of a gallery that begins with this change."""
+    opens: Space | None = None
+    """Of a gallery whose index begins, or begins anew, with this change."""
 
 
 @dataclass(slots=True)

@@ -68,10 +68,11 @@ _MEANING = {
     403: "insufficient_scope, or origin_refused without keys; of galleries: identify_disabled, "
     "policy_forbids.",
     404: "There is no such thing, or it is another owner's: gallery_not_found, "
-    "subject_not_found, enrolled_face_not_found, job_not_found.",
+    "subject_not_found, enrolled_face_not_found, job_not_found, move_not_found.",
     408: "The body did not arrive in time.",
     409: "What the request needs is missing or does not fit: calibration_missing, "
-    "contract_mismatch, gallery_exists, identity_conflict, idempotency_conflict, limit_reached.",
+    "contract_mismatch, gallery_exists, identity_conflict, idempotency_conflict, limit_reached, "
+    "vault_unencrypted, next_recogniser_missing, move_unfinished.",
     412: "precondition_failed.",
     413: "image_too_large or body_too_large.",
     415: "image_unsupported or body_unsupported.",

@@ -201,7 +201,7 @@ class Importer:
         failure: NormaError
         for _ in range(ATTEMPTS):
             try:
-                [looked] = await _patiently(lambda: engine.run_all([job], engine.turn(TENANT)))
+                [looked] = await patiently(lambda: engine.run_all([job], engine.turn(TENANT)))
             except (DeadlineError, NotReadyError) as error:
                 failure = error
                 await asyncio.sleep(BUSY_SECONDS)
@@ -223,7 +223,7 @@ class Importer:
         return refused
 
     async def _ask(self, work: Callable[[GalleryService], T]) -> T:
-        return await _patiently(lambda: self._service.gallery.run(work))
+        return await patiently(lambda: self._service.gallery.run(work))
 
 
 def _knows(service: GalleryService, gallery: Gallery, key: str, photo: Photo) -> bool:
@@ -272,7 +272,7 @@ def _reported(
     )
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     """Live requests come first: what is refused for them is asked for again."""
     while True:
         try:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.errors import StorageFullError
+from app.jobs import migration
 from app.jobs.imports import KIND, Importer, ImportOptions
 from app.jobs.ledger import Ledger, Request
-from app.jobs.runner import JobRunner
+from app.jobs.migration import Migrator
+from app.jobs.runner import JobRunner, Work
 from app.jobs.sources.entries import SourceLimits
 from app.jobs.sources.reading import entries
 from app.jobs.spool import Spools, SpoolWriter
@@ -25,6 +27,7 @@ class Jobs:
     spools: Spools
     runner: JobRunner
     limits: SourceLimits
+    migrator: Migrator
 
     @classmethod
     def of(cls, service: Service) -> Self:
@@ -37,7 +40,9 @@ class Jobs:
             expanded_bytes=PACKED * settings.max_import_bytes,
         )
         importer = Importer(service, ledger, spools, limits)
-        return cls(ledger, spools, JobRunner(ledger, spools, {KIND: importer}), limits)
+        migrator = Migrator(service, ledger)
+        works: dict[str, Work] = {KIND: importer, migration.KIND: migrator}
+        return cls(ledger, spools, JobRunner(ledger, spools, works), limits, migrator)
 
     def begin(self, spool: SpoolWriter, options: ImportOptions) -> None:
         """Finishes the spool, and sees whether it can be begun to be read.

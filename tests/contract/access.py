@@ -12,7 +12,7 @@ import numpy as np
 
 from app.domain import Box
 from app.gallery.enrolment import Enrolment
-from app.gallery.rows import galleries
+from app.gallery.rows import galleries, moves
 from app.gallery.rows.common import new_uid
 from app.gallery.service import GalleryService
 from app.gallery.types import GallerySpec, NewFace, SubjectSpec
@@ -75,7 +75,14 @@ def furnish(store: GalleryService, owner: str, name: str, contract_id: str) -> P
     face = NewFace(unit(1), 50.0, Box(0.0, 0.0, 100.0, 100.0))
     enrolment = Enrolment("anna", [face], contract_id, create=SubjectSpec())
     enrolled = store.enrol(owner, name, enrolment).enrolled
+    store.store.write(lambda t: _move(t, owner, name))
     return Place(name, "anna", enrolled.faces[0].uid, _job(store, owner, name))
+
+
+def _move(transaction: Transaction, owner: str, name: str) -> None:
+    """On its way to a recogniser that is not there: what that takes away is said to its owner."""
+    gallery = galleries.get(transaction.connection, owner, name)
+    moves.begin(transaction.connection, gallery, "c1-other", 64)
 
 
 def _job(store: GalleryService, owner: str, name: str) -> str:
@@ -118,6 +125,11 @@ def rows(contract_id: str) -> list[Row]:
         Row(f"GET {GALLERY}/health", admin),
         Row(f"POST {GALLERY}/health", admin, 202),
         Row(f"GET {GALLERY}/health/findings", admin),
+        Row(f"POST {GALLERY}/migration", admin, 409),
+        Row(f"GET {GALLERY}/migration", admin),
+        Row(f"POST {GALLERY}/migration/cutover", admin, 409),
+        Row(f"POST {GALLERY}/migration/rollback", admin, 409),
+        Row(f"DELETE {GALLERY}/migration", admin),
         Row(f"GET {GALLERY}/subjects", read),
         Row(f"GET {SUBJECT}", read),
         Row(f"GET {SUBJECT}/export", read | embeddings),

@@ -45,6 +45,12 @@ class _State:
     near: Neighbours = field(default_factory=Neighbours.none)
     not_before: float = 0.0
     waits: bool = False
+    contract_id: str = ""
+    """What it was measured in; empty where it is what the last start found: the gallery's own."""
+
+    def is_of(self, gallery: Gallery) -> bool:
+        """Nothing measured in one space holds in another."""
+        return self.contract_id in ("", gallery.spec.contract_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class Examiner:
     def own(self, gallery: Gallery) -> OwnRates | None:
         """What the gallery's own people say about strangers. From memory."""
         state = self._states.get(gallery.id)
-        return None if state is None else state.own
+        return None if state is None or not state.is_of(gallery) else state.own
 
     def note(self, gallery: Gallery, top: float | None, norm: float) -> None:
         """One face that was searched for: see Watch.note."""
@@ -151,7 +157,11 @@ class Examiner:
 
     def _state(self, gallery: Gallery) -> _State:
         with self._lock:
-            return self._states.setdefault(gallery.id, _State(Watch(Reference())))
+            state = self._states.get(gallery.id)
+            if state is None or not state.is_of(gallery):
+                state = self._states[gallery.id] = _State(Watch(Reference()))
+            state.contract_id = gallery.spec.contract_id
+            return state
 
     def _keep(self, gallery: Gallery, state: _State) -> None:
         """What a restart needs."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from app.domain import Box
 from app.errors import EnrolledFaceNotFoundError, LimitReachedError
-from app.gallery.rows import vault
+from app.gallery.rows import moves, vault
 from app.gallery.rows.common import new_uid, now
 from app.gallery.sealing import Seal
 from app.gallery.types import Gallery, NewFace, StoredFace, Subject
@@ -208,6 +208,7 @@ def delete(connection: sqlite3.Connection, gallery: Gallery, ids: Sequence[int])
 def delete_unnoted(connection: sqlite3.Connection, gallery: Gallery, ids: Sequence[int]) -> None:
     """Removes faces of a gallery that has no snapshot files any more."""
     vault.delete(connection, gallery, ids)
+    moves.forget_faces(connection, gallery, ids)
     connection.executemany(
         "DELETE FROM faces WHERE owner = ? AND id = ?", [(gallery.owner, id_) for id_ in ids]
     )

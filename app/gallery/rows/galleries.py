@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import cast
 
 from app.domain import QualityPolicy
-from app.errors import GalleryExistsError, GalleryNotFoundError
+from app.errors import BusyError, GalleryExistsError, GalleryNotFoundError
 from app.gallery.database import Connection
 from app.gallery.policy import Policy, QualityRule
 from app.gallery.rows.common import from_json, new_uid, now, to_json
@@ -17,7 +17,7 @@ ID_SUM_MODULUS = 2**62
 _COLUMNS = (
     "id, uid, owner, name, contract_id, dim, conflict, metadata, max_subjects, max_faces,"
     " max_faces_per_subject, created_at, identify, version, revision, subjects, faces,"
-    " id_sum, policy, data_key"
+    " id_sum, policy, bound_to, data_key"
 )
 
 
@@ -77,6 +77,25 @@ def update(connection: Connection, gallery: Gallery, spec: GallerySpec) -> Galle
         (*_terms(spec), gallery.owner, gallery.id),
     ).fetchone()
     return _gallery(connection, row)
+
+
+def respace(connection: sqlite3.Connection, gallery: Gallery, contract_id: str, dim: int) -> None:
+    """The gallery is of another contract; what its seal is bound to stays."""
+    connection.execute(
+        "UPDATE galleries SET bound_to = coalesce(bound_to, contract_id), contract_id = ?, dim = ?,"
+        " version = version + 1, revision = revision + 1 WHERE owner = ? AND id = ?",
+        (contract_id, dim, gallery.owner, gallery.id),
+    )
+
+
+def check_space(connection: sqlite3.Connection, gallery: Gallery) -> None:
+    """Raises BusyError where the gallery has moved to another contract since it was read."""
+    row = connection.execute(
+        "SELECT contract_id FROM galleries WHERE owner = ? AND id = ?",
+        (gallery.owner, gallery.id),
+    ).fetchone()
+    if row is not None and row[0] != gallery.spec.contract_id:
+        raise BusyError("the gallery has just moved to another recogniser; ask again")
 
 
 def all_owners(connection: Connection) -> list[Gallery]:
@@ -167,7 +186,20 @@ def _policy(kept: Mapping[str, Json]) -> Policy:
 
 
 def _gallery(connection: Connection, row: tuple[object, ...]) -> Gallery:
-    (id_, uid, owner, name, contract_id, dim, conflict, metadata, *rest, policy, data_key) = row
+    (
+        id_,
+        uid,
+        owner,
+        name,
+        contract_id,
+        dim,
+        conflict,
+        metadata,
+        *rest,
+        policy,
+        bound_to,
+        data_key,
+    ) = row
     max_subjects, max_faces, max_per_subject, created, identify, *counted = cast(list[int], rest)
     version, revision, subjects, faces, id_sum = counted
     spec = GallerySpec(
@@ -192,6 +224,9 @@ def _gallery(connection: Connection, row: tuple[object, ...]) -> Gallery:
         faces=faces,
         id_sum=id_sum,
         seal=connection.seals.of(
-            cast(str, owner), cast(str, uid), spec.contract_id, cast(bytes | None, data_key)
+            cast(str, owner),
+            cast(str, uid),
+            cast(str | None, bound_to) or spec.contract_id,
+            cast(bytes | None, data_key),
         ),
     )

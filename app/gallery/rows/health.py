@@ -25,11 +25,18 @@ class Kept:
 
 
 def save(connection: sqlite3.Connection, gallery: Gallery, kept: Kept) -> None:
-    """In the place of what was kept before; nothing where the gallery is gone."""
+    """In the place of what was kept before; nothing where the gallery is gone, or elsewhere."""
     connection.execute(
         "INSERT OR REPLACE INTO gallery_health (gallery_id, owner, revision, kept, computed_at)"
-        " SELECT id, owner, ?, ?, ? FROM galleries WHERE owner = ? AND id = ?",
-        (kept.revision, to_json(_json(kept)), now(), gallery.owner, gallery.id),
+        " SELECT id, owner, ?, ?, ? FROM galleries WHERE owner = ? AND id = ? AND contract_id = ?",
+        (
+            kept.revision,
+            to_json(_json(kept)),
+            now(),
+            gallery.owner,
+            gallery.id,
+            gallery.spec.contract_id,
+        ),
     )
 
 

@@ -53,6 +53,24 @@ def of_subject(
     return {id_: seal.open(stored, "keepsake", subject.uid, uid) for id_, uid, stored in rows}
 
 
+def of_face(connection: sqlite3.Connection, gallery: Gallery, face_id: int) -> bytes | None:
+    """None where there is none, or the face is gone. Raises GalleryCorruptError."""
+    row = connection.execute(
+        "SELECT f.uid, s.uid, k.key, v.keepsake FROM vault v"
+        " JOIN vault_keys k ON k.subject_id = v.subject_id AND k.owner = v.owner"
+        " JOIN faces f ON f.id = v.face_id AND f.owner = v.owner"
+        " JOIN subjects s ON s.id = v.subject_id AND s.owner = v.owner"
+        " WHERE v.owner = ? AND v.gallery_id = ? AND v.face_id = ?",
+        (gallery.owner, gallery.id, face_id),
+    ).fetchone()
+    if row is None:
+        return None
+    uid, subject_uid, key, stored = row
+    seal = _gallery_seal(gallery)
+    own = Seal(DataKey(seal.open(key, "vault key", subject_uid)), seal.place)
+    return own.open(stored, "keepsake", subject_uid, uid)
+
+
 def delete(connection: sqlite3.Connection, gallery: Gallery, face_ids: Sequence[int]) -> None:
     connection.executemany(
         "DELETE FROM vault WHERE owner = ? AND face_id = ?",
