@@ -181,9 +181,10 @@ def _unsupported(
     calibration: Calibration, points: Sequence[OperatingPoint], what: str, fmr: float
 ) -> RateUnsupportedError:
     strictest = points[-1].fmr
+    needed = f"{3 / fmr:,.0f}" if fmr > 1e-12 else "more than 10^12"
     return RateUnsupportedError(
         f"{what} stricter than the calibration supports ({strictest:g}, from "
         f"{calibration.data.impostor} impostor comparisons of {calibration.data.name}; {fmr:.2g} "
-        f"needs {3 / fmr:,.0f})",
+        f"needs {needed})",
         strictest_fmr=strictest,
     )

@@ -17,6 +17,7 @@ from app.gallery.search import Searcher
 from app.gallery.store import GalleryStore
 from app.gallery.types import Gallery, NewFace, SubjectSpec
 from app.gallery.writer import Transaction
+from app.security.caller import FEWEST_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Conflict:
     """Which of the faces to enrol."""
     subject: str
     similarity: float
+    """With as many decimals as every caller may know: it is answered, and refused with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class Enroller:
             seen.append(found.view.newest_id)
             similar = found.ranked.similarities >= enrolment.conflict_from
             conflicts += [
-                Conflict(number, key, similarity)
+                Conflict(number, key, round(similarity, FEWEST_DIGITS))
                 for key, similarity in self._keys(gallery, found.ranked.take(similar))
                 if key != enrolment.key
             ]

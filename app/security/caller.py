@@ -6,6 +6,9 @@ from typing import Final
 from app.security.errors import ScopeMissingError
 from app.security.scopes import ALL, Scope
 
+FEWEST_DIGITS: Final = 3
+"""Decimals of a similarity to an enrolled face that every caller may be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -26,7 +29,7 @@ class Caller:
         Fine steps help whoever breeds a picture that passes (hill climbing); with features at hand
         one would compute them oneself.
         """
-        return 6 if Scope.EMBEDDINGS in self.scopes else 3
+        return 6 if Scope.EMBEDDINGS in self.scopes else FEWEST_DIGITS
 
     def require(self, *scopes: Scope) -> None:
         """Raises ScopeMissingError unless the key has all of these."""

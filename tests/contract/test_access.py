@@ -239,6 +239,18 @@ def test_a15_similarities_are_coarse_without_the_scope_for_features(world: World
         assert max(map(decimals, found)) == digits
 
 
+@pytest.mark.parametrize("conflict", ["warn", "reject"])
+def test_a15_similarities_at_enrolment_are_coarse(world: World, conflict: str) -> None:
+    place, headers = world.place(MINE), bearer(world.key(MINE, ALL))
+    world.request("PATCH", place.url(access.GALLERY), json={"conflict": conflict}, headers=headers)
+    url = f"/v1/galleries/{place.gallery}/subjects/spy/faces?create=true&conflict_similarity=-1"
+    enrol = bearer(world.key(MINE, frozenset({Scope.ENROL})))
+    answer = world.request("POST", url, files={"image": world.faces.portrait}, headers=enrol)
+    body = answer.json()
+    [found] = body["conflicts"] if conflict == "warn" else body["error"]["conflicts"]
+    assert decimals(found["similarity"]) <= 3
+
+
 def test_a15_tries_on_one_subject_are_limited(world: World) -> None:
     place, row = world.place(MINE), ROWS[f"POST {access.GALLERY}/verify/{{subject}}"]
     headers = bearer(world.key(MINE, row.scopes))

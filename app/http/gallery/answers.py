@@ -51,7 +51,7 @@ class EnrolOut(Out):
                 ConflictOut(
                     item=items[one.face],
                     subject=one.subject,
-                    similarity=round(one.similarity, 6),
+                    similarity=one.similarity,
                 )
                 for one in answer.conflicts
             ],

@@ -179,6 +179,16 @@ def test_a_large_gallery_stands_on_its_own_strangers(calibration: Calibration) -
     assert decision.identify_at(None, 0.01, 100_000, own).source == "gallery"
 
 
+@pytest.mark.parametrize("fpir", [5e-324, 1e-300, 1e-17])
+def test_a_rate_next_to_nothing_is_refused_whoever_speaks(
+    fpir: float, calibration: Calibration
+) -> None:
+    own = OwnRates(np.linspace(0, 0.6, 1000, dtype=np.float32), faces=100, subjects=100)
+    for strangers in (None, own):
+        with pytest.raises(RateUnsupportedError):
+            decision.identify_at(calibration, fpir, 100, strangers)
+
+
 def test_one_to_one_and_one_to_many_thresholds_are_different_types() -> None:
     assert not issubclass(IdentifyThreshold, VerifyThreshold)
     assert not issubclass(VerifyThreshold, IdentifyThreshold)

@@ -25,6 +25,11 @@ def test_one_in_a_million_needs_three_million_comparisons() -> None:
     assert rates.supports(1e-6, 3_000_000)
 
 
+@pytest.mark.parametrize("rate", [0.0, 5e-324, 1e-308])
+def test_a_rate_next_to_nothing_is_not_supported(rate: float) -> None:
+    assert not rates.supports(rate, 10**12)
+
+
 def test_fpir_of_a_large_gallery() -> None:
     assert rates.fpir_from_fmr(1e-6, 10_000) == pytest.approx(0.00995, abs=1e-5)
     assert rates.fpir_from_fmr(1e-6, 1_000_000) == pytest.approx(1 - math.exp(-1), abs=1e-6)
