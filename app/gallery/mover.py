@@ -97,8 +97,8 @@ class Mover:
     def cut_over(self, owner: str, name: str, *, back: bool) -> Gallery:
         """Raises as `moving.cut_over`."""
         self._audit.check()
-        kind = self._store.options.feature_type
-        moved = self._store.write(lambda t: moving.cut_over(t, owner, name, kind, back=back))
+        index = self._store.projections
+        moved = self._store.write(lambda t: moving.cut_over(t, owner, name, index, back=back))
         details: dict[str, Detail] = {"contract": moved.spec.contract_id, "back": back}
         self._audit.record(Event("gallery.moved", owner, name, details=details))
         return moved

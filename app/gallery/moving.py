@@ -5,15 +5,13 @@ the last two the way back is open. The cut-over exchanges every feature in one t
 index with it, so that a search sees one side or the other, and a crash leaves one or the other.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from app.errors import InputError, MoveUnfinishedError, VaultUnencryptedError
+from app.gallery.projections import Projections
 from app.gallery.rows import galleries, moves
 from app.gallery.rows.moves import Move, Other
-from app.gallery.types import FeatureType, Gallery
+from app.gallery.types import Gallery
 from app.gallery.writer import Change, Space, Transaction
 
 _CHUNK = 1000
@@ -48,7 +46,7 @@ def put(transaction: Transaction, gallery: Gallery, move: Move, computed: list[O
 
 
 def cut_over(
-    transaction: Transaction, owner: str, name: str, feature_type: FeatureType, *, back: bool
+    transaction: Transaction, owner: str, name: str, projections: Projections, *, back: bool
 ) -> Gallery:
     """The gallery with the two sides exchanged: forth, or `back` to where it came from.
 
@@ -70,31 +68,32 @@ def cut_over(
             waiting=gallery.faces - done,
             without_picture=lost,
         )
-    ids, subjects, features = _exchanged(transaction, gallery, move, feature_type)
+    ids, subjects, features = _exchanged(transaction, gallery, move)
     moves.turn(connection, gallery, move)
     revision = galleries.revision(connection, gallery)
-    transaction.changes.append(
-        Change(
-            gallery.id, revision, ids, subjects, features, opens=Space(move.contract_id, move.dim)
-        )
-    )
+    # Built here, so that nobody waits for it between the commit and the first search.
+    index = projections.built(move.dim, revision, ids, subjects, features)
+    none = np.zeros(0, np.int64)
+    opens = Space(move.contract_id, move.dim, index)
+    transaction.changes.append(Change(gallery.id, revision, none, none, None, opens))
     return galleries.get(connection, owner, name)
 
 
 def _exchanged(
-    transaction: Transaction, gallery: Gallery, move: Move, feature_type: FeatureType
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any] | None]:
+    transaction: Transaction, gallery: Gallery, move: Move
+) -> tuple[list[int], list[int], list[bytes]]:
     """Ids, subjects and new features of all faces, as the index has to know them."""
     ids: list[int] = []
     subjects: list[int] = []
-    stacks: list[bytes] = []
-    while chunk := moves.others(transaction.connection, gallery, move, ids[-1:], _CHUNK):
-        for one in chunk:
-            subjects.append(moves.exchange(transaction.connection, gallery, one))
-            ids.append(one.face_id)
-            stacks.append(one.feature)
-    features = np.frombuffer(b"".join(stacks), feature_type).reshape(-1, move.dim) if ids else None
-    return np.array(ids, np.int64), np.array(subjects, np.int64), features
+    features: list[bytes] = []
+    after = 0
+    while chunk := moves.exchange(transaction.connection, gallery, move, after, _CHUNK):
+        for id_, subject_id, feature in chunk:
+            ids.append(id_)
+            subjects.append(subject_id)
+            features.append(feature)
+        after = ids[-1]
+    return ids, subjects, features
 
 
 def erase_other_side(transaction: Transaction, gallery: Gallery) -> bool:

@@ -46,6 +46,20 @@ class Projections:
     def _new(self, dim: int, parts: Sequence[Part] = ()) -> Projection:
         return Projection(dim, self._feature_type, parts, self._segment_rows)
 
+    def built(
+        self,
+        dim: int,
+        revision: int,
+        ids: Sequence[int],
+        subjects: Sequence[int],
+        features: Sequence[bytes],
+    ) -> Projection:
+        """An index that is nobody's yet."""
+        projection = self._new(dim)
+        stack = np.frombuffer(b"".join(features), self._feature_type).reshape(len(ids), dim)
+        projection.add(revision, np.array(ids, np.int64), np.array(subjects, np.int64), stack)
+        return projection
+
     def all(self) -> list[Projection]:
         return [projection for _, projection in self._of.values()]
 
@@ -80,7 +94,8 @@ class Projections:
         """Follows committed changes in order. An index that fails is given up, not trusted."""
         for change in _joined(changes):
             if change.opens is not None:
-                contract_id, projection = change.opens.contract_id, self._new(change.opens.dim)
+                contract_id = change.opens.contract_id
+                projection = change.opens.index or self._new(change.opens.dim)
             elif change.gallery_id in self._of:
                 contract_id, projection = self._of[change.gallery_id]
             else:
@@ -88,7 +103,7 @@ class Projections:
             try:
                 before = len(projection.view.parts)
                 _follow(projection, change)
-                if len(projection.view.parts) > before > 0:
+                if len(projection.view.parts) > before > 0 or change.opens is not None:
                     self._sealed.add(change.gallery_id)
                 self._of[change.gallery_id] = (contract_id, projection)
             except Exception:

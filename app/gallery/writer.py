@@ -19,6 +19,7 @@ from app.errors import NotReadyError, StorageFullError, StoreError
 from app.gallery.checkpoints import Checkpoints
 from app.gallery.database import Connection, store_error
 from app.gallery.failpoints import Failpoints
+from app.gallery.index.projection import Projection
 
 MAX_BATCH = 256
 CHECKPOINT_BYTES = 32 * 1024 * 1024
@@ -29,10 +30,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Where features live: their contract, and their dimension."""
+    """Where a gallery's features live from now on: their contract, and their dimension."""
 
     contract_id: str
     dim: int
+    index: Projection | None = None
+    """What is in it already, of a gallery that comes from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

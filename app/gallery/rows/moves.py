@@ -6,7 +6,7 @@ The other side is the one to move to before the cut-over, and the one that was l
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from itertools import chain
 
 from app.errors import MoveNotFoundError
 from app.gallery.rows import galleries
@@ -131,14 +131,9 @@ def put(connection: sqlite3.Connection, gallery: Gallery, move: Move, one: Other
         "SELECT uid FROM faces WHERE owner = ? AND gallery_id = ? AND id = ?",
         (gallery.owner, gallery.id, one.face_id),
     ).fetchone()
-    if row is not None:
-        _put(connection, gallery, move.contract_id, row[0], one)
-
-
-def _put(
-    connection: sqlite3.Connection, gallery: Gallery, contract_id: str, uid: str, one: Other
-) -> None:
-    sealed = _seal(gallery).close(one.feature, "other feature", contract_id, uid)
+    if row is None:
+        return
+    sealed = _seal(gallery).close(one.feature, "other feature", move.contract_id, row[0])
     connection.execute(
         "INSERT OR REPLACE INTO other_features"
         " (face_id, owner, gallery_id, norm, quality, feature) VALUES (?, ?, ?, ?, ?, ?)",
@@ -146,46 +141,44 @@ def _put(
     )
 
 
-def others(
-    connection: sqlite3.Connection, gallery: Gallery, move: Move, after: Sequence[int], limit: int
-) -> list[Other]:
-    """Features on the other side in order of the faces' ids: those behind the id in `after`, or
-    the first."""
+def exchange(
+    connection: sqlite3.Connection, gallery: Gallery, move: Move, after: int, limit: int
+) -> list[tuple[int, int, bytes]]:
+    """Some faces, those behind the id `after`: the other side's feature becomes the face's, and
+    the face's the other side's. Their ids, subjects and features.
+
+    Few, long statements: after each row of a result or an update the interpreter goes round.
+    """
     rows = connection.execute(
-        "SELECT o.face_id, o.norm, o.quality, f.uid, o.feature FROM other_features o"
-        " JOIN faces f ON f.id = o.face_id AND f.owner = o.owner"
-        " WHERE o.owner = ? AND o.gallery_id = ? AND o.face_id > ? ORDER BY o.face_id LIMIT ?",
-        (gallery.owner, gallery.id, *(after or [0]), limit),
-    )
-    opened = _seal(gallery).open
-    return [
-        Other(id_, norm, quality, opened(feature, "other feature", move.contract_id, uid))
-        for id_, norm, quality, uid, feature in rows
-    ]
-
-
-def exchange(connection: sqlite3.Connection, gallery: Gallery, one: Other) -> int:
-    """The other side's feature becomes the face's, and the face's the other side's. Its subject."""
-    subject_id, subject_uid, uid, norm, quality, feature = connection.execute(
-        "SELECT s.id, s.uid, f.uid, f.norm, f.quality, f.feature FROM faces f"
+        "SELECT f.id, s.id, s.uid, f.uid, f.norm, f.quality, f.feature, o.norm, o.quality,"
+        " o.feature FROM other_features o JOIN faces f ON f.id = o.face_id AND f.owner = o.owner"
         " JOIN subjects s ON s.id = f.subject_id AND s.owner = f.owner"
-        " WHERE f.owner = ? AND f.id = ?",
-        (gallery.owner, one.face_id),
-    ).fetchone()
-    before = _seal(gallery).open(feature, "face", subject_uid, uid)
-    left = Other(one.face_id, norm, quality, before)
-    _put(connection, gallery, gallery.spec.contract_id, uid, left)
-    connection.execute(
-        "UPDATE faces SET norm = ?, quality = ?, feature = ? WHERE owner = ? AND id = ?",
-        (
-            one.norm,
-            one.quality,
-            _seal(gallery).close(one.feature, "face", subject_uid, uid),
-            gallery.owner,
-            one.face_id,
-        ),
-    )
-    return cast(int, subject_id)
+        " WHERE o.owner = ? AND o.gallery_id = ? AND o.face_id > ? ORDER BY o.face_id LIMIT ?",
+        (gallery.owner, gallery.id, after, limit),
+    ).fetchall()
+    seal, here = _seal(gallery), gallery.spec.contract_id
+    exchanged, left, entered = [], [], []
+    for id_, subject_id, subject_uid, uid, norm, quality, old, new_norm, new_quality, new in rows:
+        before = seal.open(old, "face", subject_uid, uid)
+        feature = seal.open(new, "other feature", move.contract_id, uid)
+        sealed = seal.close(feature, "face", subject_uid, uid)
+        entered.append((id_, new_norm, new_quality, sealed))
+        left.append((id_, norm, quality, seal.close(before, "other feature", here, uid)))
+        exchanged.append((id_, subject_id, feature))
+    if rows:
+        values = ", ".join(["(?, ?, ?, ?)"] * len(rows))
+        connection.execute(
+            "UPDATE faces SET norm = n.column2, quality = n.column3, feature = n.column4"  # noqa: S608
+            f" FROM (VALUES {values}) AS n WHERE faces.owner = ? AND faces.id = n.column1",
+            [*chain(*entered), gallery.owner],
+        )
+        connection.execute(
+            "UPDATE other_features SET norm = n.column2, quality = n.column3, feature = n.column4"  # noqa: S608
+            f" FROM (VALUES {values}) AS n"
+            " WHERE other_features.owner = ? AND other_features.face_id = n.column1",
+            [*chain(*left), gallery.owner],
+        )
+    return exchanged
 
 
 def turn(connection: sqlite3.Connection, gallery: Gallery, move: Move) -> None:

@@ -86,7 +86,7 @@ def begin(service: GalleryService, contract: str = NEXT, dim: int = NEXT_DIM) ->
 
 
 def cut_over(service: GalleryService, *, back: bool = False) -> None:
-    service.store.write(lambda t: moving.cut_over(t, "me", "people", "float16", back=back))
+    service.mover.cut_over("me", "people", back=back)
 
 
 def finish(service: GalleryService) -> None:
