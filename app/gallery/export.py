@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import astuple
 
+from app.gallery.database import one_state
 from app.gallery.features import unpacked
 from app.gallery.rows import faces, galleries, subjects
 from app.gallery.store import GalleryStore
@@ -25,7 +26,7 @@ def export(store: GalleryStore, owner: str, gallery_name: str) -> Iterator[str]:
     """
     after = ""
     while True:
-        with store.read() as connection:
+        with store.read() as connection, one_state(connection):
             gallery = galleries.get(connection, owner, gallery_name)
             page = subjects.page(connection, gallery, after, PAGE)
             feature_type = store.options.feature_type

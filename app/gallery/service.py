@@ -271,7 +271,7 @@ class GalleryService:
     def dossier(self, owner: str, gallery: str, key: str) -> Dossier:
         """All that is held about one subject. Raises SubjectNotFoundError, AuditFailedError."""
         self._audit.check()
-        with self._store.read() as connection:
+        with self._store.read() as connection, one_state(connection):
             found = galleries.get(connection, owner, gallery)
             held = dossier(connection, found, key)
         self._audit.record(Event("subject.exported", owner, gallery, key))
