@@ -200,7 +200,7 @@ def test_a_backup_brings_pictures_back_but_not_the_erased_ones(
 ) -> None:
     gone = stored(vault)[2:4] + stored(vault, "vault_keys", "key")[1:2]
     copy = tmp_path / "copy.db"
-    backup(vault.store, copy)
+    backup(vault.store.directory / "gallery.db", copy)
     vault.erase_subject("me", "people", "bert")
     vault.close()
     restore(copy, vault.store.directory, key)
