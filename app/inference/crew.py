@@ -73,6 +73,7 @@ class Crew(Generic[W, R]):
             self._dispatcher.end(shift, outcomes)
             if self._troubled and not all(isinstance(one, BaseException) for one in outcomes):
                 self._troubled = False
+            del group, outcomes  # while it waits for work, a worker keeps nobody's photo
 
     def _watch(self) -> None:
         while not self._closing.wait(TICK):

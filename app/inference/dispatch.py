@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from functools import partial
 from threading import Condition, RLock
 from typing import Generic
+from weakref import ref
 
 from app.errors import BusyError, DeadlineError, NormaError, NotReadyError
 from app.inference.fair_queue import FairQueue
@@ -73,7 +74,9 @@ class Dispatcher(Generic[W, R]):
         crowded = BusyError("others had to be let in; try again shortly")
         _settle([(ticket, crowded) for ticket in displaced])
         for ticket in tickets:
-            ticket.future.add_done_callback(partial(self._leave, ticket))
+            # Weakly: a future keeps its callbacks, and with the ticket itself among them it would
+            # keep its photo too, until the garbage collector comes by.
+            ticket.future.add_done_callback(partial(self._leave, ref(ticket)))
         return tickets
 
     def _make_room(self, tenant: str, places: int) -> list[Ticket[W, R]]:
@@ -85,9 +88,10 @@ class Dispatcher(Generic[W, R]):
             raise BusyError("all workers are taken and the queue is full; try again shortly")
         return [ticket for ticket in out if self._drop(ticket)]
 
-    def _leave(self, ticket: Ticket[W, R], future: "Future[R]") -> None:
+    def _leave(self, gone: "ref[Ticket[W, R]]", future: "Future[R]") -> None:
         """A caller who goes away takes along what still waits."""
-        if future.cancelled():
+        ticket = gone()
+        if ticket is not None and future.cancelled():
             with self._arrived:
                 waited = self._drop(ticket)
             if waited:

@@ -94,10 +94,14 @@ class Engine:
         and once the engine is closed. Cancelled, it takes along what still waits.
         """
         results = await asyncio.gather(*self._submit(jobs, turn), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [result for result in results if not isinstance(result, BaseException)]
+        failed = next((one for one in results if isinstance(one, BaseException)), None)
+        if failed is None:
+            return [one for one in results if not isinstance(one, BaseException)]
+        try:
+            raise failed
+        finally:
+            # The error keeps this frame: it must not keep the error and the others' photos.
+            del failed, results
 
     async def run_each(self, jobs: Sequence[Callable[[], T]], turn: Turn) -> list[T | NormaError]:
         """Each job's result or known error, in order, of more jobs than should wait at once.

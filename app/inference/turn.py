@@ -28,7 +28,7 @@ CURRENT: ContextVar[Turn] = ContextVar("norma_turn")
 """Whose work a worker is at; what it asks of a network is asked in that turn."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Ticket(Generic[W, R]):
     """One piece of work and the promise of its result.
 

@@ -1,9 +1,11 @@
 """The engine on real threads: results in order, refusals at once, no place lost."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Event
+from weakref import ref
 
 import pytest
 
@@ -325,3 +327,55 @@ def test_F24_what_does_not_recover_asks_for_a_restart() -> None:
 def test_every_refusal_says_when_to_come_again() -> None:
     errors: list[type[NormaError]] = [BusyError, DeadlineError, NotReadyError]
     assert all(error.retry_after for error in errors)
+
+
+class Photo:
+    """Something large that a result holds."""
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is freed here is freed at once, not when the garbage collector comes by: photos are
+    few objects and many bytes, so it may not come for hundreds of megabytes."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def let_go(photo: "ref[Photo]") -> bool:
+    """Workers let go of it right after the results are out."""
+    for _ in range(300):
+        if photo() is None:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_result_is_kept_by_nobody_but_its_caller(engine: Engine, turn: Turn) -> None:
+    async def scenario() -> bool:
+        results = await engine.run_all([Photo], turn)
+        photo = ref(results.pop())
+        return await let_go(photo)
+
+    assert asyncio.run(scenario())
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_an_error_does_not_keep_the_other_jobs_results(engine: Engine, turn: Turn) -> None:
+    seen: list[ref[Photo]] = []
+
+    def sees() -> Photo:
+        photo = Photo()
+        seen.append(ref(photo))
+        return photo
+
+    async def scenario() -> bool:
+        try:
+            await engine.run_all([sees, partial(fail, InputError("no"))], turn)
+        except InputError:
+            return await let_go(seen[0])
+        return False
+
+    assert asyncio.run(scenario())
