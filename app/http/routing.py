@@ -57,7 +57,9 @@ class StrictRoute(APIRoute):
 
         async def strict(request: Request) -> Response:
             if not known.issuperset(request.query_params):
-                raise InputError("the query holds a parameter that is not known here")
+                raise InputError(
+                    "the query holds a parameter that is not known here", known=sorted(known)
+                )
             if reads_json:
                 check_json_type(request.headers.get("content-type", ""))
             answer = await handler(StrictRequest(request.scope, request.receive))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.errors import NormaError
+from app.errors import GalleryCorruptError, NormaError
 from app.gallery.health.examine import Budget, Task, examine
 from app.gallery.health.findings import KINDS, Kind, Limits, Report
 from app.gallery.health.neighbours import Neighbours, Pace
@@ -76,6 +76,16 @@ class _ClosingError(Exception):
     """The service ends; what was begun is given up."""
 
 
+def _kept(store: GalleryStore) -> list[kept_rows.Kept]:
+    """What earlier examinations left; nothing where the database is found damaged just now, which
+    is for the store to tell."""
+    try:
+        with store.read() as connection:
+            return kept_rows.all_owners(connection)
+    except GalleryCorruptError:
+        return []
+
+
 class Examiner:
     """The health of one store's galleries. Thread-safe."""
 
@@ -86,8 +96,7 @@ class Examiner:
         self._asked: queue.SimpleQueue[Gallery | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        with store.read() as connection:
-            kept = kept_rows.all_owners(connection)
+        kept = _kept(store)
         self._states = {one.gallery_id: _State(Watch(one.reference), one.own) for one in kept}
         self._kept = {one.gallery_id: one.reference for one in kept}
         self._thread = threading.Thread(target=self._run, name="gallery-health", daemon=True)
