@@ -13,7 +13,7 @@ from tests.conftest import Faces
 
 SECRET = "anna-k-1984"  # noqa: S105 - a name that must not be told
 LABELS = {"method", "route", "status", "code", "stage", "queue", "reason", "network", "use"} | {
-    *("cause", "contract", "le", "generation", "outcome", "quantity"),
+    *("cause", "contract", "kind", "le", "generation", "outcome", "quantity"),
     *("version", "detector", "recogniser", "contract_id", "provider"),
     *("implementation", "major", "minor", "patchlevel"),
 }

@@ -222,7 +222,7 @@ async def refresh(
     return _health_out(service, found, health, own, request_id)
 
 
-@router.get("/findings", summary="List what was found in a gallery")
+@router.get("/findings", summary="List what was found in a gallery", responses=errors(400))
 async def page(
     service: ServiceDep,
     caller: CallerDep,

@@ -52,7 +52,7 @@ def opened(service: Service, tmp_path: Path) -> Open:
 
 @contextmanager
 def _served(service: Service) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(create_app(service), port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(create_app(service), port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
