@@ -84,7 +84,7 @@ def open_detector(
         inputs, *expected = _golden(found, golden.INPUTS, *names)
         for session in sessions:
             outputs = session.run(manifest.input.preprocessing()(inputs))
-            _refuse(golden.output_problem(expected, outputs, runtime.output_drift))
+            _refuse(runtime.output_problem(expected, outputs))
     return OnnxDetector(
         _together(sessions, gathered, SPLITS[manifest.family], "detector"), manifest
     )

@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.inference.openvino import Bfloat16Network
 from app.inference.session import FIRST_GPU, Cuda, Device, Network, Session
-from export.golden import MAX_NORM_DRIFT
+from export import golden
 
-BFLOAT16_DRIFT = 0.1
-"""SCRFD-2.5G and -500M are off by 0.02 and 0.06 on the golden noise, a wrong network by far more;
-what bfloat16 does to faces was measured apart (app/vision/detect.py)."""
 Arithmetic = Literal["float32", "bfloat16"]
+Outputs = Sequence[NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,11 @@ class Runtime:
         """The same in float32."""
         return replace(self, arithmetic="float32")
 
-    @property
-    def output_drift(self) -> float:
-        """By how much of its largest value a detector's golden output may be off."""
-        return BFLOAT16_DRIFT if self.arithmetic == "bfloat16" else MAX_NORM_DRIFT
+    def output_problem(self, expected: Outputs, found: Outputs) -> str | None:
+        """Why a detector's outputs do not reproduce the golden ones, or None where they do."""
+        if self.arithmetic == "bfloat16":
+            return golden.rough_output_problem(expected, found)
+        return golden.output_problem(expected, found)
 
     def opening(
         self,

@@ -97,3 +97,16 @@ def test_one_wrong_number_of_an_output_is_found(
 def test_swapped_outputs_are_found(outputs: list[Features]) -> None:
     problem = golden.output_problem(outputs, [outputs[1], outputs[0], outputs[2]])
     assert problem == "output 0 has shape (1, 400, 4), the golden one (1, 400, 1)"
+
+
+def test_coarse_arithmetic_may_stray_in_single_numbers_but_not_in_all(
+    outputs: list[Features],
+) -> None:
+    stray = [one.copy() for one in outputs]
+    stray[0][0, 17, 0] += np.float32(3)
+    assert golden.output_problem(outputs, stray) is not None
+    assert golden.rough_output_problem(outputs, stray) is None
+    for wrong in (np.roll(outputs[2], 1), outputs[2] * np.float32(np.nan), 1.5 * outputs[2]):
+        problem = golden.rough_output_problem(outputs, [*outputs[:2], wrong])
+        assert problem is not None
+        assert problem.startswith("output 2 is off by")
