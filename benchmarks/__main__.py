@@ -1,4 +1,4 @@
-"""`python -m benchmarks [speed | soak | gallery | accuracy … | obtained … | losses …]`."""
+"""`python -m benchmarks [speed | limits | soak | gallery | accuracy … | obtained … | losses …]`."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -7,6 +7,7 @@ from importlib import import_module
 # By name: one benchmark's packages (torch, insightface) must not be needed by another.
 COMMANDS: Mapping[str, str] = {
     "speed": "benchmarks.speed.command",
+    "limits": "benchmarks.limits",
     "soak": "benchmarks.soak",
     "gallery": "benchmarks.gallery",
     "accuracy": "benchmarks.accuracy",

@@ -1,6 +1,6 @@
 """The service's speed beside the bare networks and beside insightface in a FastAPI wrapper.
 
-    python -m benchmarks speed [--rounds N] [--seconds S] [--clients 1,8,64] [--quick-look]
+    python -m benchmarks speed [--rounds N] [--seconds S] [--clients 1,8,64]
 
 Everything runs at once and one side is asked at a time. `NORMA_ASSETS` adds the weights that
 insightface can run too, and OpenVINO, where it is installed, the bfloat16 variants.
@@ -41,18 +41,24 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     clients = [int(number) for number in given.clients.split(",")]
     record: dict[str, Any] = machine() | {"rounds": given.rounds, "seconds": given.seconds}
+    given.out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
         record["default"] = _default(clients, given.rounds, given.seconds)
+        _keep(record, given.out)
         for weights in shared(Path(directory)):
             key = weights.name
             record.setdefault("beside_insightface", {})[key] = _beside(
                 weights, Path(directory), clients, given.rounds, given.seconds
             )
-    given.out.mkdir(exist_ok=True)
-    (given.out / "speed.json").write_text(json.dumps(record, indent=2) + "\n")
-    (given.out / "speed.md").write_text(page.write(record))
+            _keep(record, given.out)
     page.plot(record, given.out / "speed.png")
     print((given.out / "speed.md").read_text())
+
+
+def _keep(record: dict[str, Any], folder: Path) -> None:
+    """What there is so far: a long run may be cut short."""
+    (folder / "speed.json").write_text(json.dumps(record, indent=2) + "\n")
+    (folder / "speed.md").write_text(page.write(record))
 
 
 def _variants() -> Sequence[Variant]:
