@@ -79,11 +79,17 @@ def _default(clients: Sequence[int], rounds: int, seconds: float) -> dict[str, A
         found["stages_ms"] = _stages(server.url, sent)
         peak = max(rows[THOROUGH.name]["rate"] for rows in found["embed"].values())
         found["overload"] = overload(server, peak, SHARES, 3 * seconds, DEADLINE_MS)
-    with verifying(DEFAULT, packages, sent, [THOROUGH]) as sides:
+    found["verify"] = _verify(DEFAULT, packages, clients, rounds, seconds)
+    return found
+
+
+def _verify(
+    weights: Weights, packages: Path, clients: Sequence[int], rounds: int, seconds: float
+) -> dict[int, Any]:
+    with verifying(weights, packages, photos(), [THOROUGH]) as sides:
         _warm(sides)
         work = {THOROUGH.name: 2}
-        found["verify"] = {n: interleaved(sides, n, rounds, seconds, work) for n in clients}
-    return found
+        return {n: interleaved(sides, n, rounds, seconds, work) for n in clients}
 
 
 def _beside(
@@ -92,10 +98,11 @@ def _beside(
     sent = photos()
     with embedding(weights, packages, sent, _variants()) as sides:
         _warm(sides)
-        return {
+        found = {
             "cosine_to_insightface": _agreement(sides, sent[:2]),
             "embed": {n: interleaved(sides, n, rounds, seconds, {}) for n in clients},
         }
+    return found | {"verify": _verify(weights, packages, clients, rounds, seconds)}
 
 
 def _warm(sides: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ def _lines(record: Record) -> Iterator[str]:
     for name, found in record.get("beside_insightface", {}).items():
         cosines = found["cosine_to_insightface"]
         yield from _table(f"{name}: embed, beside insightface", found["embed"], cosines)
+        yield from _table(f"{name}: verify", found["verify"], {})
 
 
 def _table(title: str, rows: Record, cosines: Record) -> Iterator[str]:

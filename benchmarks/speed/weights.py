@@ -27,6 +27,7 @@ class Weights:
 DEFAULT = Weights("YuNet + SFace (default)", "yunet-2023mar", "sface-2021dec")
 SHARED = (
     ("SCRFD-2.5G + MobileFaceNet y1", "det_scrfd_2.5g_kps", "rec_insightface_y1", RAW),
+    ("SCRFD-2.5G + EdgeFace-XS", "det_scrfd_2.5g_kps", "rec_edgeface_xs", CENTRED),
     ("SCRFD-500M + EdgeFace-XXS", "det_scrfd_500m_kps", "rec_edgeface_xxs", CENTRED),
 )
 
@@ -44,8 +45,9 @@ def _imported(
     folder: Path, packages: Path, name: str, detector: str, recogniser: str, pixels: Preprocessing
 ) -> Weights:
     files = folder / f"{detector}.onnx", folder / f"{recogniser}.onnx"
-    scrfd = detector_defaults("scrfd")
-    import_detector(packages / detector, files[0].read_bytes(), _about(detector), scrfd)
+    if not (packages / detector).exists():
+        scrfd = detector_defaults("scrfd")
+        import_detector(packages / detector, files[0].read_bytes(), _about(detector), scrfd)
     data = files[1].read_bytes()
     import_recogniser(packages / recogniser, data, _about(recogniser), pixels, ARCFACE_112)
     return Weights(name, detector, recogniser, files, pixels)
