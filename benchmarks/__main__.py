@@ -1,4 +1,4 @@
-"""`python -m benchmarks [speed | limits | soak | gallery | accuracy … | obtained … | losses …]`."""
+"""`python -m benchmarks NAME …`; speed is what is run where none is given."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from importlib import import_module
 COMMANDS: Mapping[str, str] = {
     "speed": "benchmarks.speed.command",
     "limits": "benchmarks.limits",
+    "gpu": "benchmarks.gpu",
     "soak": "benchmarks.soak",
     "gallery": "benchmarks.gallery",
     "accuracy": "benchmarks.accuracy",
