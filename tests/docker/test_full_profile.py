@@ -115,15 +115,26 @@ def test_photos_come_in_over_tls_alone(
     assert plain.headers["location"].startswith("https://")
 
 
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("/v1/embed", Settings().max_many_bytes),
+        ("/v1/galleries/people/imports", Settings().max_import_bytes),
+    ],
+)
 def test_what_is_too_large_is_refused_before_it_is_sent(
-    full: Deployment, outside: httpx.Client, trusting: ssl.SSLContext
+    full: Deployment, outside: httpx.Client, trusting: ssl.SSLContext, path: str, most: int
 ) -> None:
-    head = "POST /v1/embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n"
-    with connected(full, trusting) as caller:
-        caller.sendall(head.format(Settings().max_body_bytes + 1).encode())
-        answer = caller.recv(2000)
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b'"body_too_large"' in answer
+    head = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n"
+    answers = []
+    for length in (most, most + 1):
+        with connected(full, trusting) as caller:
+            caller.sendall(head.format(path, length).encode())
+            answers.append(caller.recv(2000))
+    # The service's own word, to whom no key was sent, and then the proxy's.
+    assert answers[0].startswith(b"HTTP/1.1 401 ")
+    assert answers[1].startswith(b"HTTP/1.1 413 ")
+    assert b'"body_too_large"' in answers[1]
 
 
 def test_a_head_that_does_not_end_is_not_waited_for(
