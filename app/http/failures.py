@@ -80,4 +80,7 @@ async def _routing(request: Request, error: Exception) -> Response:
 
 async def _unknown(request: Request, error: Exception) -> Response:
     log.error("request failed unexpectedly", exc_info=error)
-    return failure(request, 500, "internal_error", "something failed that should not have")
+    # Starlette answers this outside of all middleware, ours for the id and the caches included.
+    headers = {"x-request-id": request.state.request_id, "cache-control": "no-store"}
+    message = "something failed that should not have"
+    return failure(request, 500, "internal_error", message, headers=headers)

@@ -1,12 +1,14 @@
 """The class of every route: what it was not told of, it refuses."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Set
 from email.message import Message
-from typing import Any
+from typing import Any, get_origin
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -44,22 +46,21 @@ def check_json_type(declared: str) -> None:
 
 
 class StrictRoute(APIRoute):
-    """Refuses unknown query parameters, bodies of another type, and JSON that is not strict.
+    """Refuses unknown and repeated query parameters, bodies of another type, and JSON that is not
+    strict.
 
     Answers in MessagePack where its `responses` offer it and the caller prefers it.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
-        known = frozenset(_query_names(self.dependant))
+        fields = dict(_query_fields(self.dependant))
+        lists = {name for name, annotation in fields.items() if get_origin(annotation) is list}
         reads_json = self.body_field is not None
         packs = offered(self.responses)
 
         async def strict(request: Request) -> Response:
-            if not known.issuperset(request.query_params):
-                raise InputError(
-                    "the query holds a parameter that is not known here", known=sorted(known)
-                )
+            _check_query(request.query_params, fields.keys(), lists)
             if reads_json:
                 check_json_type(request.headers.get("content-type", ""))
             answer = await handler(StrictRequest(request.scope, request.receive))
@@ -68,12 +69,21 @@ class StrictRoute(APIRoute):
         return strict
 
 
-def _query_names(dependant: Dependant) -> set[str]:
-    names = {name for parameter in dependant.query_params for name in _names(parameter.field_info)}
-    names |= {parameter.alias for parameter in dependant.query_params}
-    return names.union(*map(_query_names, dependant.dependencies))
+def _check_query(query: QueryParams, known: Set[str], lists: Set[str]) -> None:
+    if not known >= query.keys():
+        raise InputError("the query holds a parameter that is not known here", known=sorted(known))
+    # Which of two values counts is not for the framework to choose: a proxy may choose the other.
+    given = Counter(name for name, _ in query.multi_items())
+    if repeated := sorted(name for name, times in given.items() if times > 1 and name not in lists):
+        raise InputError("the query holds a parameter more than once", repeated=repeated)
 
 
-def _names(field: Any) -> set[str]:  # noqa: ANN401 - pydantic's FieldInfo
-    model = getattr(field.annotation, "model_fields", {})
-    return {one.alias or name for name, one in model.items()}
+def _query_fields(dependant: Dependant) -> Iterator[tuple[str, Any]]:
+    """Name and annotation of each query parameter; a model's are its fields."""
+    for parameter in dependant.query_params:
+        annotation = parameter.field_info.annotation
+        inner = getattr(annotation, "model_fields", {})
+        yield from ((one.alias or name, one.annotation) for name, one in inner.items())
+        yield parameter.alias, annotation
+    for dependency in dependant.dependencies:
+        yield from _query_fields(dependency)

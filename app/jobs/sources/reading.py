@@ -6,7 +6,13 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import IO
 
-from app.errors import EntryRefusedError, ImageUnsupportedError, ManifestInvalidError, NormaError
+from app.errors import (
+    EntryRefusedError,
+    ImageTooLargeError,
+    ImageUnsupportedError,
+    ManifestInvalidError,
+    NormaError,
+)
 from app.jobs.sources import tars, zips
 from app.jobs.sources.entries import (
     PHOTOS,
@@ -56,7 +62,7 @@ def _of_archive(members: Iterator[Member], layout: Layout, limits: SourceLimits)
         for member in members:
             yield from _guarded(member, partial(_by_path, layout=layout, limits=limits))
         return
-    text = io.BytesIO(first.read(limits.manifest_bytes))
+    text = io.BytesIO(_manifest(first, limits.manifest_bytes))
     named: dict[str, Row] = {}
     for row in rows(format_, text, limits):
         if isinstance(row.line, Line) and row.line.path is not None and row.line.path not in named:
@@ -67,6 +73,13 @@ def _of_archive(members: Iterator[Member], layout: Layout, limits: SourceLimits)
         yield from _guarded(member, partial(_by_manifest, named=named, limits=limits))
     for row in named.values():
         yield refused(row.name, ManifestInvalidError("the archive holds no such file"))
+
+
+def _manifest(member: Member, limit: int) -> bytes:
+    try:
+        return member.read(limit)
+    except ImageTooLargeError as error:
+        raise ManifestInvalidError(f"the manifest has more than {limit} bytes") from error
 
 
 def _guarded(member: Member, meaning: Callable[[Member, str], Entry]) -> Iterator[Entry]:

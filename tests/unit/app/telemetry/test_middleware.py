@@ -91,6 +91,12 @@ def test_what_fails_unexpectedly_is_a_500(ask: Ask, read: Read) -> None:
     assert read("norma_refusals_total", code="internal_error") == 1
 
 
+def test_what_fails_unexpectedly_says_which_request_it_was(ask: Ask) -> None:
+    answer = ask("/people/broken")
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
 def test_requests_in_flight_are_those_not_answered_yet(ask: Ask, read: Read) -> None:
     assert ask("/people/anna").json() == {"in_flight": 1}
     ask("/people/broken")

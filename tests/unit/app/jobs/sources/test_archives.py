@@ -8,11 +8,12 @@ import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from typing import IO
 
 import pytest
 
-from app.errors import ArchiveInvalidError, NormaError
+from app.errors import ArchiveInvalidError, ManifestInvalidError, NormaError
 from app.jobs.sources.entries import Features, Format, SourceLimits
 from app.jobs.sources.reading import entries
 
@@ -132,6 +133,16 @@ def test_a_large_entry_is_refused_whether_it_says_so_or_not() -> None:
     assert read("zip", bytes(lying)) == {"a/2.jpg": "entry_refused"}
     big = tar_of((info("a/1.jpg"), b"one"), (info("a/2.jpg"), bytes(LIMITS.entry_bytes + 1)))
     assert read("tar", big) == {"a/1.jpg": b"one", "a/2.jpg": "image_too_large"}
+
+
+def test_a_manifest_that_is_too_large_is_called_one() -> None:
+    limits = replace(LIMITS, manifest_bytes=1000)
+    photo = ("anna/1.jpg", b"x")
+    for data in (b'{"path": "anna/1.jpg"}'.ljust(2000), bytes(2000)):
+        with pytest.raises(ManifestInvalidError, match="more than 1000 bytes"):
+            read("zip", zip_of(("manifest.ndjson", data), photo), limits)
+        with pytest.raises(ManifestInvalidError, match="more than 1000 bytes"):
+            read("tar", tar_of((info("manifest.ndjson"), data), (info(photo[0]), photo[1])), limits)
 
 
 def test_a_bomb_ends_the_archive_in_little_memory() -> None:
