@@ -8,6 +8,7 @@ import typer
 
 from app.commands import gallery_export, gallery_import
 from app.commands.common import out, record, settings
+from app.commands.gallery_migrate import migrate
 from app.commands.health import health
 from app.errors import StartError
 from app.gallery import erase_check, rotation
@@ -26,6 +27,7 @@ gallery.command("export")(gallery_export.export_gallery)
 gallery.command()(gallery_export.backup)
 gallery.command()(gallery_export.restore)
 gallery.command()(health)
+gallery.command()(migrate)
 
 
 @gallery.command("export-subject")

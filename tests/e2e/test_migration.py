@@ -1,6 +1,9 @@
 """A gallery moved from one real recogniser to another while it is served."""
 
+import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,3 +120,37 @@ def test_faces_without_a_picture_are_told_and_hold_it_up(api: httpx.Client, face
     assert refused.json()["error"]["without_picture"] == 1
     assert api.delete(f"{path}/subjects/tom").status_code == 200
     assert api.post(f"{path}/migration/cutover").status_code == 200
+
+
+def norma(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from app.cli import main; main()", "gallery", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_goes_all_the_way(api: httpx.Client, faces: Faces) -> None:
+    path, url = "/v1/galleries/staff", ("--url", str(api.base_url).rstrip("/"))
+    api.post("/v1/galleries", json={"name": "staff", "vault": True, "conflict": "off"})
+    early = norma("migrate", "staff", "compare", *url)
+    assert (early.returncode, early.stdout) == (1, "")
+    assert "move_not_found" in early.stderr
+    for subject, photo in (
+        ("tom", faces.portrait),
+        ("tom", faces.portrait_again),
+        ("eve", faces.other),
+    ):
+        query = {"create": "true"}
+        sent = api.post(f"{path}/subjects/{subject}/faces", files={"a": photo}, params=query)
+        assert sent.status_code == 201, sent.text
+
+    computed = norma("migrate", "staff", *url)
+    assert computed.returncode == 0, computed.stderr
+    assert "3 of 3 faces" in computed.stdout
+    assert "own subject nearest    2 of 2 → 2 of 2" in computed.stdout
+    before = json.loads(norma("migrate", "staff", "compare", "--json", *url).stdout)
+    there = json.loads(norma("migrate", "staff", "cut-over", "--json", *url).stdout)
+    assert there["contract_id"] == before["other_contract_id"]
+    assert "move_unfinished" in norma("migrate", "staff", "cut-over", *url).stderr
+    assert norma("migrate", "staff", "roll-back", *url).returncode == 0
+    assert api.get(path).json()["contract_id"] == before["contract_id"]
+    assert "finished: no file" in norma("migrate", "staff", "finish", *url).stdout
+    assert "move_not_found" in norma("migrate", "staff", "compare", *url).stderr
