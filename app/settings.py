@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     large face there, not for smaller ones beside it, so that `face_count` may leave these out."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Threads that decode, detect, align and embed; 0 means one for each core."""
-    queue: Annotated[int, Field(ge=1, le=10_000)] = 64
+    queue: Annotated[int, Field(ge=1, le=10_000)] = 128
     """Images that may wait for a worker; more are refused at once (503), never queued."""
     deadline: Annotated[float, Field(gt=0)] = 20.0
     """Seconds from a request's complete body within which its photos are looked at, else 504."""

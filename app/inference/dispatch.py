@@ -17,6 +17,8 @@ from app.inference.fair_queue import FairQueue
 from app.inference.turn import Clock, R, Shift, Ticket, Turn, W
 from app.telemetry.meters import SILENT, Load, Meters, Queue
 
+_FULL = "all workers are taken and the queue is full; try again shortly"
+
 
 class Dispatcher(Generic[W, R]):
     """A bounded line and the shifts that work it off. Safe from many threads at once."""
@@ -79,13 +81,19 @@ class Dispatcher(Generic[W, R]):
             ticket.future.add_done_callback(partial(self._leave, ref(ticket)))
         return tickets
 
+    def check_room(self, tenant: str) -> None:
+        """Raises BusyError where not even one ticket of this tenant would fit."""
+        with self._arrived:
+            if self._taken >= self._capacity and not self._queue.to_push_out(tenant, 1):
+                raise BusyError(_FULL)
+
     def _make_room(self, tenant: str, places: int) -> list[Ticket[W, R]]:
         missing = self._taken + places - self._capacity
         if missing <= 0:
             return []
         out = self._queue.to_push_out(tenant, missing)
         if not out:
-            raise BusyError("all workers are taken and the queue is full; try again shortly")
+            raise BusyError(_FULL)
         return [ticket for ticket in out if self._drop(ticket)]
 
     def _leave(self, gone: "ref[Ticket[W, R]]", future: "Future[R]") -> None:

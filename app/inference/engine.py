@@ -86,6 +86,11 @@ class Engine:
         """A request's turn from now on."""
         return Turn(tenant, self._clock() + self._options.deadline)
 
+    def check_room(self, tenant: str) -> None:
+        """Raises BusyError where not even one job of this tenant would fit. Asked before a body is
+        read, it makes refusals cheap, so that they leave the workers their time."""
+        self._dispatcher.check_room(tenant)
+
     async def run_all(self, jobs: Sequence[Callable[[], T]], turn: Turn) -> list[T]:
         """Results in order, once all are done. Raises BusyError at once where they do not fit.
 

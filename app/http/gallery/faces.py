@@ -22,6 +22,7 @@ from app.http.gallery.schemas import (
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, named_photos_body
 from app.http.presence import present
 from app.http.request_id import RequestIdDep
+from app.http.room import HAS_ROOM
 from app.http.routing import StrictRoute
 from app.security.scopes import Scope
 
@@ -37,7 +38,7 @@ router = APIRouter(
     "",
     status_code=201,
     summary="Enrol photos",
-    dependencies=[needs(Scope.ENROL)],
+    dependencies=[needs(Scope.ENROL), HAS_ROOM],
     openapi_extra=named_photos_body(MAX_FACES_AT_ONCE),
 )
 async def enrol(

@@ -25,6 +25,7 @@ from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, one_or_many_bo
 from app.http.packed import PACKED
 from app.http.presence import present
 from app.http.request_id import RequestIdDep
+from app.http.room import HAS_ROOM
 from app.http.routes.faces import packages_out
 from app.http.routing import StrictRoute
 from app.http.schemas import SideOut, ThresholdOut
@@ -48,7 +49,7 @@ router = APIRouter(
 @router.post(
     "/identify",
     summary="Identify faces",
-    dependencies=[needs(Scope.IDENTIFY)],
+    dependencies=[needs(Scope.IDENTIFY), HAS_ROOM],
     openapi_extra=one_or_many_body(MOST_PHOTOS),
     responses=PACKED,
 )
@@ -144,7 +145,7 @@ def _answer(store: GalleryService, owner: str, found: Gallery, body: SearchIn) -
 @router.post(
     "/verify/{subject}",
     summary="Compare a photo with a subject",
-    dependencies=[needs(Scope.VERIFY)],
+    dependencies=[needs(Scope.VERIFY), HAS_ROOM],
     openapi_extra=photo_body(["image"]),
 )
 async def verify(

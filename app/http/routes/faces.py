@@ -14,6 +14,7 @@ from app.http.gallery.deps import OwnerDep
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, one_or_many_body, photo_body
 from app.http.packed import PACKED
 from app.http.presence import present
+from app.http.room import HAS_ROOM
 from app.http.routing import StrictRoute
 from app.http.schemas import (
     DetectOut,
@@ -44,7 +45,7 @@ router = APIRouter(
 @router.post(
     "/detect",
     summary="Find faces",
-    dependencies=[needs(Scope.VERIFY)],
+    dependencies=[needs(Scope.VERIFY), HAS_ROOM],
     openapi_extra=photo_body(["image"]),
     responses=answer(DETECT),
 )
@@ -70,7 +71,7 @@ async def detect(
 @router.post(
     "/embed",
     summary="Embed faces",
-    dependencies=[needs(Scope.EMBEDDINGS)],
+    dependencies=[needs(Scope.EMBEDDINGS), HAS_ROOM],
     openapi_extra=one_or_many_body(MOST_PHOTOS),
     responses=PACKED,
 )

@@ -11,6 +11,7 @@ from app.http.examples import VERIFY, answer
 from app.http.gallery.deps import OwnerDep
 from app.http.openapi import CALLER_ERRORS, PHOTO_ERRORS, errors, photo_body
 from app.http.presence import present
+from app.http.room import HAS_ROOM
 from app.http.routes.faces import packages_out
 from app.http.routing import StrictRoute
 from app.http.schemas import SideOut, ThresholdOut, VerifyOptions, VerifyOut
@@ -29,7 +30,7 @@ IMAGES = ("image_a", "image_b")
 @router.post(
     "/verify",
     summary="Compare two faces",
-    dependencies=[needs(Scope.VERIFY)],
+    dependencies=[needs(Scope.VERIFY), HAS_ROOM],
     openapi_extra=photo_body(IMAGES),
     responses=answer(VERIFY),
 )

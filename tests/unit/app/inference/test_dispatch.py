@@ -201,6 +201,18 @@ def test_L04_a_flood_gives_way_newest_first_and_whole_requests_at_a_time(clock: 
     assert line.taken == 5
 
 
+def test_there_is_room_while_one_more_would_fit_or_find_somebody_to_give_way(clock: Clock) -> None:
+    line = dispatcher(clock)
+    for work in "12345":
+        join(line, "greedy", work)
+    line.check_room("greedy")
+    join(line, "greedy", "6")
+    line.check_room("modest")
+    with pytest.raises(BusyError):
+        line.check_room("greedy")
+    assert line.taken == CAPACITY
+
+
 def test_L04_nobody_gives_way_to_who_has_as_much(clock: Clock) -> None:
     line = dispatcher(clock)
     for tenant, work in zip("aaabbb", "123456", strict=True):
