@@ -10,6 +10,7 @@ from time import perf_counter
 import cv2
 
 from app import decision
+from app.configuration.directories import check_directories
 from app.domain import (
     Decision,
     FaceSelect,
@@ -243,7 +244,8 @@ def build_pipeline(
 
 def build_service(settings: Settings) -> Service:
     """Load, verify, self-test and connect everything. Raises StartError."""
-    guard = open_guard(settings)  # first: where nobody is kept out, nothing need be loaded
+    check_directories(settings)
+    guard = open_guard(settings)  # early: where nobody is kept out, nothing need be loaded
     tracing = open_tracing(settings.traces, settings.traces_sample)
     metrics = Metrics([] if tracing is None else [tracing.stage])
     pipeline, detector, recogniser = build_pipeline(settings, metrics)

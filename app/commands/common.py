@@ -24,6 +24,11 @@ def settings(**given: object) -> Settings:
     return sources.load(sources.gather(options))
 
 
+def unused_variables() -> list[str]:
+    """NORMA_… variables of the environment that no setting has the name of."""
+    return sources.unused(sources.gather({}))
+
+
 def record(event: Event) -> None:
     """In the audit log, beside the running service. What has been done stays done where it cannot
     be: the log says so."""

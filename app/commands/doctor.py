@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 import typer
 from rich.markup import escape
 
-from app.commands.common import out, settings
+from app.commands.common import out, settings, unused_variables
+from app.configuration.directories import check_directories
 from app.errors import StartError
 from app.inference import packages
 from app.inference.policy import choose
@@ -58,6 +59,8 @@ def examine(chosen: Settings) -> Iterator[Finding]:
     for family in _ONE_OF:
         yield _exactly_one(family)
     yield _providers(chosen)
+    if unused := unused_variables():
+        yield Finding("variables", f"without effect, being no settings: {', '.join(unused)}")
     yield _data_dir(chosen)
     yield _callers(chosen)
     yield from _packages(chosen)
@@ -95,10 +98,12 @@ def _providers(chosen: Settings) -> Finding:
 
 def _data_dir(chosen: Settings) -> Finding:
     where = chosen.data_dir
+    try:
+        check_directories(chosen)
+    except StartError as error:
+        return Finding("data dir", error.message, "name another place, or change its owner or mode")
     if not where.is_dir():
         return Finding("data dir", f"{where} is missing", "`norma models defaults` creates it")
-    if not os.access(where, os.W_OK):
-        return Finding("data dir", f"{where} cannot be written", "change its owner or mode")
     return Finding("data dir", str(where.resolve()))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from app.commands.common import settings
+from app.commands.common import settings, unused_variables
 from app.http.connections import ConnectionLimits, guarded
 from app.inference.policy import choose
 from app.main import create_app
@@ -87,6 +87,8 @@ def _metrics(service: Service) -> Iterator[None]:
 
 def _announce(service: Service) -> None:
     chosen = service.settings
+    if unused := unused_variables():
+        _log.warning("no settings, and without effect: %s", ", ".join(unused))
     for one in service.models()[0]:
         if one.provider is None:
             continue

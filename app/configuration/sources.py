@@ -111,9 +111,23 @@ def _strangers(given: Given) -> Iterator[str]:
             [*nearest] = get_close_matches(name, known, n=1, cutoff=0)
             yield f"{given.path}: there is no setting {name!r}; the nearest is {nearest[0]!r}"
     for name in given.environment:
-        close = get_close_matches(name, known, n=1, cutoff=_LIKENESS)
-        if name not in known and close:
-            yield f"{variable(name)} is no setting; {variable(close[0])} is"
+        if name not in known and (close := _nearest(name)):
+            yield f"{variable(name)} is no setting; {variable(close)} is"
+
+
+def unused(given: Given) -> list[str]:
+    """Variables called NORMA_… that say nothing to the service, and are too unlike a setting to be
+    refused."""
+    others = (name for name in given.environment if name not in Settings.model_fields)
+    return sorted(variable(name) for name in others if _nearest(name) is None)
+
+
+def _nearest(name: str) -> str | None:
+    """The setting that a name is a slip of the pen for."""
+    known = list(Settings.model_fields)
+    close = get_close_matches(name, known, n=1, cutoff=_LIKENESS)
+    swapped = (one for one in known if sorted(one) == sorted(name))  # `prot`, too short for that
+    return next(iter(close), next(swapped, None))
 
 
 def _careless(given: Given) -> Iterator[str]:

@@ -108,4 +108,6 @@ def store_error(error: sqlite3.Error | OSError) -> StoreError:
             "the gallery database is damaged: stop the service and restore a backup "
             "(norma gallery restore)"
         )
-    return StorageFailedError(f"the gallery's storage failed ({error}); it is read-only now")
+    # An OSError's own text names the file.
+    why = error.strerror if isinstance(error, OSError) else error
+    return StorageFailedError(f"the gallery's storage failed ({why}); it is read-only now")

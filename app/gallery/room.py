@@ -143,7 +143,10 @@ class GalleryRoom:
         try:
             self.open()
         except StartError as error:
-            raise StorageFailedError(error.message) from error
+            # The message names paths: it is the operator's, whose log tells the cause.
+            raise StorageFailedError(
+                "the gallery's storage cannot be opened; the service's log says why"
+            ) from error
         if self._service is None:
             raise self._damage or NotReadyError("the gallery is closed")
         return self._service

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.configuration.sources import Given, gather, load, mistakes
+from app.configuration.sources import Given, gather, load, mistakes, unused
 from app.errors import StartError
 from app.settings import Settings
 
@@ -89,17 +89,35 @@ def test_every_mistake_is_told_at_once_with_its_place(set_to: SetTo) -> None:
     assert refused.value.message == "; ".join(told)
 
 
-@pytest.mark.parametrize("name", ["NORMA_QUEU", "NORMA_DATADIR", "NORMA_RECOGNIZER"])
+@pytest.mark.parametrize("name", ["NORMA_QUEU", "NORMA_DATADIR", "NORMA_RECOGNIZER", "NORMA_PROT"])
 def test_a_slip_of_the_pen_is_told(set_to: SetTo, name: str) -> None:
     [told] = mistakes(set_to(None, **{name: "1"}))
     assert told.startswith(f"{name} is no setting; NORMA_")
 
 
 @pytest.mark.parametrize(
-    "name", ["NORMA_ASSETS", "NORMA_SERVICE_PORT", "NORMA_PORT_8000_TCP_ADDR", "NORMA_SERVICE_HOST"]
+    "name",
+    [
+        "NORMA_ASSETS",
+        "NORMA_FAILPOINTS",
+        "NORMA_GOLDEN",
+        "NORMA_IMAGE",
+        "NORMA_KILLS",
+        "NORMA_MEMORY",
+        "NORMA_PORT_8000_TCP_ADDR",
+        "NORMA_PUBLISHED_PORT",
+        "NORMA_RUNS",
+        "NORMA_SEED",
+        "NORMA_SERVICE_HOST",
+        "NORMA_SERVICE_PORT",
+        "NORMA_UPDATE_SNAPSHOTS",
+    ],
 )
-def test_variables_of_others_are_left_alone(set_to: SetTo, name: str) -> None:
-    assert mistakes(set_to(None, **{name: "10.0.0.1"})) == []
+def test_variables_of_others_are_left_alone_and_can_be_told(set_to: SetTo, name: str) -> None:
+    given = set_to(None, **{name: "10.0.0.1"}, NORMA_PORT="80")
+    assert mistakes(given) == []
+    assert name in unused(given)
+    assert "NORMA_PORT" not in unused(given)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "0"])

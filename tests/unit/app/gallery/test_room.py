@@ -1,12 +1,14 @@
 """The door of the gallery's room: how many may ask at once, and what callers who leave take."""
 
 import asyncio
+import errno
 import threading
 from pathlib import Path
 
 import pytest
 
-from app.errors import BusyError
+from app.errors import BusyError, StartError, StorageFailedError
+from app.gallery.database import store_error
 from app.gallery.room import GalleryRoom
 from app.gallery.service import GalleryService
 from tests.unit.app.gallery.conftest import Open
@@ -55,3 +57,21 @@ def test_a_failed_question_gives_its_place_back(open_gallery: Open) -> None:
 
     asyncio.run(scenario())
     doors.close()
+
+
+def test_a_storage_that_cannot_be_opened_tells_callers_no_paths() -> None:
+    def opening() -> GalleryService:
+        raise StartError("/srv/private/gallery: not a directory")
+
+    doors = GalleryRoom(opening, 1, 0)
+    with pytest.raises(StorageFailedError) as refused:
+        asyncio.run(doors.run(lambda _: None))
+    assert "private" not in refused.value.message
+    assert "private" in str(refused.value.__cause__)
+    doors.close()
+
+
+def test_a_file_that_fails_is_not_named() -> None:
+    error = store_error(PermissionError(errno.EACCES, "Permission denied", "/srv/private/gallery"))
+    assert "private" not in error.message
+    assert "Permission denied" in error.message
