@@ -5,7 +5,15 @@ Sections after Mitchell et al., "Model Cards for Model Reporting" (arXiv:1810.03
 
 from collections.abc import Iterable, Sequence
 
-from export.evidence import EVIDENCE, Discard, DriftFigures, Evidence, Verification
+from export.evidence import (
+    EVIDENCE,
+    QUANTISED,
+    Discard,
+    DriftFigures,
+    Evidence,
+    Quantised,
+    Verification,
+)
 from export.manifest import CARD, MODEL, RecogniserManifest, parse_record
 from export.package import Package, replace
 from export.tables import Calibration, DiscardEvidence, QualityCurve
@@ -35,7 +43,7 @@ def render(package: Package) -> str:
         ("## The norm as a quality", _quality(evidence, package.quality())),
         ("## Thresholds", _calibration(package.calibration())),
         ("## By group of people", _groups(package.calibration())),
-        ("## The file", _file(manifest, evidence)),
+        ("## The file", _file(manifest, evidence) + _quantised(package)),
         ("## What it must not be used for", NOT_FOR),
     )
     return "\n".join(f"{title}\n\n{body}\n" for title, body in sections)
@@ -266,6 +274,14 @@ def _file(manifest: RecogniserManifest, evidence: Evidence | None) -> str:
         f"{', '.join(map(str, same.batches))}). Speed: {NOT_MEASURED}."
         + _drift(evidence.drift, evidence.precision)
     )
+
+
+def _quantised(package: Package) -> str:
+    if QUANTISED not in package.manifest.files:
+        return ""
+    found = parse_record(Quantised, package.read(QUANTISED), str(package.path / QUANTISED))
+    parent = f" Precision: int8, quantised from {found.parent} (`{found.parent_contract_id}`)."
+    return parent + _drift(found.drift, "int8")
 
 
 def _drift(drift: DriftFigures | None, precision: str) -> str:

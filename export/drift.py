@@ -63,6 +63,8 @@ def measure(before: Embed, after: Embed, crops_NHWC: Crops, subject_N: NDArray[n
     before_ND, after_ND = before(crops_NHWC), after(crops_NHWC)
     if not np.isfinite(after_ND).all():
         raise DriftError("features are not finite: the network's values leave the range")
+    if not norms(after_ND).all():
+        raise DriftError("a feature is zero: the network's values are lost in rounding")
     cosine_N = (normalise(before_ND) * normalise(after_ND)).sum(axis=1)
     norm_error_N = np.abs(norms(after_ND) / norms(before_ND) - 1)
     pairs = [compare_all(features, subject_N) for features in (before_ND, after_ND)]

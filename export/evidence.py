@@ -10,6 +10,7 @@ from pydantic import Field
 from export.manifest import Record, Sha256, Text
 
 EVIDENCE = "evidence.json"
+QUANTISED = "quantised.json"
 
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -92,6 +93,18 @@ class DriftFigures(Record):
     auc_after: Rate
     accuracy_before: Rate
     accuracy_after: Rate
+
+
+class Quantised(Record):
+    """`quantised.json`: which package the int8 one was made from, and how far it is from it."""
+
+    schema_version: Literal[1] = 1
+    parent: Text
+    parent_contract_id: Text
+    parent_model: Sha256
+    crops: Count
+    """Crops that the ranges were taken from."""
+    drift: DriftFigures
 
 
 class TrainingRun(Record):

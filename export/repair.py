@@ -86,8 +86,11 @@ def unfold_quantised_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Replace DequantizeLinear (and Reshape) of constants by the float32 constants they give.
 
     A file of block-quantised weights computes in float32 anyway; unfolded it loads faster, and
-    graphs whose DequantizeLinear carries contradictory attributes become valid.
+    graphs whose DequantizeLinear carries contradictory attributes become valid. A graph that
+    quantises activations as well computes in int8, and would not without its int8 weights.
     """
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        return model
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     kept = []
     for node in model.graph.node:
