@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,16 +48,23 @@ def test_a08_a_service_follows_within_a_second_and_under_load(
     assert api.get("/v1/models").status_code == 200
     one = norma(own_dir, "keys", "create", "one", "--scopes", "all")
     other = norma(own_dir, "keys", "create", "other", "--scopes", "read")
-    time.sleep(1)
-    assert api.get("/v1/models").status_code == 401
+    until(lambda: api.get("/v1/models").status_code == 401)
     with asking(str(api.base_url), one) as statuses:
+        until(lambda: 200 in statuses)
         norma(own_dir, "keys", "revoke", one)
-        time.sleep(1)
+        until(lambda: statuses[-1] in (401, 429))
         late = len(statuses)
+        until(lambda: len(statuses) > late)
         assert api.get("/v1/models", headers=bearer(other)).status_code == 200
-    assert 200 in statuses[:late]
     assert set(statuses[late:]) <= {401, 429}, "429 once it was tried too often"
-    assert statuses[late:] != []
+
+
+def until(true: Callable[[], bool]) -> None:
+    """A second on an idle machine; how soon exactly, tests/unit/app/security say on a clock."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @contextmanager

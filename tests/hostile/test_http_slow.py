@@ -27,6 +27,10 @@ def small(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield Server(int(url.rpartition(":")[2]))
 
 
+PATIENCE = 30.0
+"""Seconds, many times what an idle machine needs, after which something was waited for in vain."""
+
+
 def drip(raw: socket.socket, data: bytes, seconds: float) -> None:
     """One byte every tenth of a second, for that long or until the server has had enough."""
     end = time.monotonic() + seconds
@@ -46,7 +50,7 @@ def test_f30_a_body_that_dawdles_is_answered_408_and_closed(small: Server) -> No
         start = time.monotonic()
         drip(raw, b"\xff" * 100, seconds=2.3)
         reply = listen(raw)
-        assert time.monotonic() - start < 4
+        assert time.monotonic() - start < PATIENCE
     assert (reply.statuses, reply.code, reply.closed) == ([408], "body_timeout", True)
     assert b"connection: close" in reply.data
 
@@ -57,8 +61,8 @@ def test_f30_the_rest_of_a_refused_body_is_not_waited_for(small: Server) -> None
         raw.sendall(HEAD.replace(b"image/jpeg", b"text/plain"))
         assert b" 415 " in raw.recv(4096).split(b"\r\n")[0]
         start = time.monotonic()
-        drip(raw, b"x" * 100, seconds=4)
-        assert time.monotonic() - start < 3.5
+        drip(raw, b"x" * 1000, seconds=2 * PATIENCE)
+        assert time.monotonic() - start < PATIENCE
 
 
 def test_f30_the_rest_of_a_refused_body_does_not_cost_the_answer(small: Server) -> None:
@@ -76,9 +80,7 @@ def test_f30_the_rest_of_a_refused_body_does_not_cost_the_answer(small: Server) 
 
 def test_f30_a_head_that_dawdles_is_answered_408_and_closed(small: Server) -> None:
     with small.connect() as raw:
-        start = time.monotonic()
-        drip(raw, HEALTH, seconds=3)
-        assert time.monotonic() - start < 2.5
+        drip(raw, HEALTH, seconds=3)  # half of it
         reply = listen(raw)
     assert (reply.statuses, reply.code, reply.closed) == ([408], "head_timeout", True)
 
@@ -119,8 +121,9 @@ def test_f30_connections_that_all_wait_for_their_answer_leave_no_room(small: Ser
         reply = small.say(HEALTH)
         assert (reply.statuses, reply.code, reply.closed) == ([503], "overloaded", True)
         assert b"retry-after: 1" in reply.data
-    time.sleep(0.3)
-    assert small.say(HEALTH, answers=1).statuses == [200]
+    end = time.monotonic() + PATIENCE
+    while small.say(HEALTH, answers=1).statuses != [200]:
+        assert time.monotonic() < end
 
 
 def test_f30_a_client_that_does_not_read_is_cut_off(small: Server) -> None:

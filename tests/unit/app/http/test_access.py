@@ -32,6 +32,7 @@ def keys(tmp_path: Path) -> Iterator[Keys]:
 def application(guard: Guard, docs: bool = False, local: bool = True) -> FastAPI:
     """Two routes behind the door, one of them slow until it is told to end."""
     app = FastAPI()
+    app.state.begun = asyncio.Event()
     app.state.hold = asyncio.Event()
     failures.install(app)
 
@@ -45,6 +46,7 @@ def application(guard: Guard, docs: bool = False, local: bool = True) -> FastAPI
 
     @app.get("/v1/slow", dependencies=[needs(Scope.READ)])
     async def slow() -> str:
+        app.state.begun.set()
         await app.state.hold.wait()
         return "slow"
 
@@ -135,7 +137,7 @@ def test_a_place_is_given_back_however_a_request_ends(keys: Keys) -> None:
     async def ask() -> list[int]:
         async with client(app) as http:
             running = asyncio.create_task(http.get("/v1/slow", headers=bearer(made)))
-            await asyncio.sleep(0.05)
+            await app.state.begun.wait()
             refused = await http.get("/v1/slow", headers=bearer(made))
             assert code(refused) == (429, "key_concurrency_limited")
             running.cancel()
