@@ -159,8 +159,9 @@ def proxy() -> str:
 
 
 def test_the_proxy_lets_as_much_through_as_the_service_takes() -> None:
-    [limit] = re.findall(r"req\.body_size gt (\d+)", proxy())
-    assert int(limit) == Settings().max_many_bytes
+    limits = dict(re.findall(r"if (!?import) \{ req\.body_size gt (\d+) \}", proxy()))
+    taken = Settings()
+    assert limits == {"import": str(taken.max_import_bytes), "!import": str(taken.max_many_bytes)}
 
 
 def test_the_proxy_logs_no_paths() -> None:
