@@ -10,7 +10,7 @@ COMMANDS: Mapping[str, str] = {
     "limits": "benchmarks.limits",
     "gpu": "benchmarks.gpu",
     "soak": "benchmarks.soak",
-    "gallery": "benchmarks.gallery",
+    "gallery": "benchmarks.gallery.command",
     "accuracy": "benchmarks.accuracy",
     "obtained": "benchmarks.obtained",
     "losses": "benchmarks.losses.command",
