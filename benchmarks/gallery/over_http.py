@@ -28,16 +28,14 @@ def searches(url: str, probes: Features, mode: str) -> list[bytes]:
     return [_post(url, f"{GALLERY}/search", body) for body in bodies]
 
 
-def enrolments(url: str, faces: Features, prefix: str, count: int) -> list[bytes]:
-    """`count` requests, a subject with one face each."""
-    return [
-        _post(
-            url,
-            f"{GALLERY}/subjects/{prefix}{n}/faces/features",
-            {"contract_id": CONTRACT, "features": [{"feature": _coded(faces[n % len(faces)])}]},
-        )
-        for n in range(count)
-    ]
+def enrolments(url: str, faces: Features, prefix: str, count: int, each: int = 1) -> list[bytes]:
+    """`count` requests, a subject with `each` faces in every one."""
+    requests = []
+    for n in range(count):
+        rows = faces[np.arange(n * each, (n + 1) * each) % len(faces)]
+        body = {"contract_id": CONTRACT, "features": [{"feature": _coded(row)} for row in rows]}
+        requests.append(_post(url, f"{GALLERY}/subjects/{prefix}{n}/faces/features", body))
+    return requests
 
 
 def _post(url: str, path: str, body: object) -> bytes:
@@ -79,7 +77,8 @@ def wilson(hits: int, of: int) -> tuple[float, float, float]:
     share = hits / of
     centre = (share + z * z / (2 * of)) / (1 + z * z / of)
     half = z * np.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return share, max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    low, high = max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    return round(share, 5), round(low, 5), round(high, 5)
 
 
 def agreement(url: str, probes: Features) -> dict[str, object]:

@@ -2,13 +2,22 @@
 
 from typing import Any
 
+WHAT = (
+    "`norma_*`: a feature goes in and subjects come out, over HTTP from `norma serve`, by closed-"
+    "loop clients on the same cores. `faiss_*` and `numpy_*`: the same vectors in process, one "
+    "probe at a time, best ten. All sides alternate. Norma's exact search scans 8-bit codes and "
+    "proves each answer by comparing candidates in full; `exact_over_best_bare_int8` is its p50 "
+    "for one client over that of FAISS's best 8-bit flat index. Vectors are synthetic: clustered "
+    "identities, five faces each (benchmarks/gallery/vectors.py). Intervals are Wilson's, 95%."
+)
+
 
 def page(found: dict[str, Any]) -> str:
     """The machine, then a table for each size."""
     about = found["machine"]
     head = f"{about['cpu']}, {about['cores']} cores, {about['date']}, commit {about['commit']}"
     load = f"Load before: {about['load_before']}. Versions: {about['versions']}."
-    parts = ["# The gallery, measured", head + ".", load]
+    parts = ["# The gallery, measured", f"{head}. {load}", WHAT]
     return "\n\n".join(parts + [_size(one) for one in found["sizes"]]) + "\n"
 
 
