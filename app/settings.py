@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     """Gallery requests, and searches, that may wait; more are refused at once (503)."""
     gallery_feature_type: Literal["float16", "float32"] = "float16"
     """How stored features are kept; fixed by the first start on a data directory."""
+    gallery_gpu: Annotated[int, Field(ge=0, le=63)] | None = None
+    """Number of the GPU on which large galleries are searched exactly, 2 bytes a component; unset,
+    the processor does it. Not yet measured on a GPU."""
     gallery_health_every: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     """Seconds after which galleries that have changed are examined anew, in the background and at
     a few percent of a core; 0 examines only when asked."""

@@ -1,10 +1,12 @@
-"""The thread that makes sealed segments fast to scan, one at a time, while searches go on."""
+"""The thread that makes sealed segments fast to scan, one at a time, while searches go on: it
+makes the fast tier's codes, and copies for a GPU."""
 
 import logging
 import threading
 from weakref import WeakKeyDictionary
 
-from app.gallery.index.fast import FastCoder
+from app.gallery.index.fast import FastCoder, unit_vectors
+from app.gallery.index.gpu import GpuShelf
 from app.gallery.index.projection import Projection
 from app.gallery.index.segment import Segment
 from app.gallery.projections import Projections
@@ -19,8 +21,9 @@ class Coder:
     """Looks for sealed segments without fast codes. A gallery's code book lives with its index,
     so erasing a gallery forgets it, and a restart learns it again."""
 
-    def __init__(self, projections: Projections) -> None:
+    def __init__(self, projections: Projections, gpu: GpuShelf | None = None) -> None:
         self._projections = projections
+        self._gpu = gpu
         self._books: WeakKeyDictionary[Projection, FastCoder] = WeakKeyDictionary()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gallery-coder", daemon=True)
@@ -51,6 +54,8 @@ class Coder:
         try:
             if projection not in self._books:
                 self._books[projection] = FastCoder(segment.dim)
+            if self._gpu is not None:
+                self._gpu.take(segment, unit_vectors(segment))
             self._books[projection].code(segment)
         except Exception:
             _log.exception("a segment could not be coded; it is searched exactly")

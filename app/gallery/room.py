@@ -19,6 +19,7 @@ from app.errors import (
     StorageFailedError,
 )
 from app.gallery.health.examiner import HealthPlan, Totals
+from app.gallery.index.gpu import GpuShelf, copier
 from app.gallery.service import GalleryService
 from app.gallery.store import GalleryStore, StoreOptions
 from app.gallery.types import Holdings
@@ -152,7 +153,9 @@ class GalleryRoom:
         return self._service
 
 
-def open_store(settings: Settings, audit: Auditor = UNRECORDED) -> GalleryStore:
+def open_store(
+    settings: Settings, audit: Auditor = UNRECORDED, gpu: GpuShelf | None = None
+) -> GalleryStore:
     """Raises StartError where the directory cannot be used, GalleryCorruptError."""
     options = StoreOptions(
         feature_type=settings.gallery_feature_type,
@@ -160,6 +163,7 @@ def open_store(settings: Settings, audit: Auditor = UNRECORDED) -> GalleryStore:
         load_threads=os.cpu_count() or 1,
         keys=key_source(settings),
         audit=audit,
+        gpu=gpu,
     )
     return GalleryStore(settings.gallery_dir, options)
 
@@ -174,8 +178,10 @@ def open_room(
 
     def opening() -> GalleryService:
         threads, queue = os.cpu_count() or 1, settings.gallery_queue
-        return GalleryService(open_store(settings, audit), threads, queue, meters, plan)
+        return GalleryService(open_store(settings, audit, gpu), threads, queue, meters, plan)
 
+    # Now, not at the first enrolment: a GPU that is not there refuses the start.
+    gpu = None if settings.gallery_gpu is None else GpuShelf(copier(settings.gallery_gpu))
     room = GalleryRoom(opening, settings.gallery_concurrency, settings.gallery_queue, meters)
     if (settings.gallery_dir / "gallery.db").exists():
         room.open()

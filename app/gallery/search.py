@@ -43,7 +43,7 @@ class Searcher:
     ) -> None:
         self._store = store
         self._meters = meters
-        self._engine = SearchEngine(threads)
+        self._engine = SearchEngine(threads, store.options.gpu)
         self._batcher = SearchBatcher(self._engine, bound)
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from app.gallery.checkpoints import Checkpoints
 from app.gallery.coder import Coder
 from app.gallery.database import Connection, ReaderPool, store_error
 from app.gallery.failpoints import Failpoints
+from app.gallery.index.gpu import GpuShelf
 from app.gallery.index.projection import Projection
 from app.gallery.index.segment import FULL
 from app.gallery.keeper import Keeper
@@ -62,6 +63,8 @@ class StoreOptions:
     """Where the master key comes from; without one nothing is encrypted."""
     audit: Auditor = SILENT
     """Where what is done is recorded."""
+    gpu: GpuShelf | None = None
+    """Where sealed segments are searched, if not by the processor."""
 
 
 class GalleryStore:
@@ -109,7 +112,7 @@ class GalleryStore:
             failpoints=self._failpoints,
         )
         self._load()
-        self._coder = Coder(self.projections)
+        self._coder = Coder(self.projections, self.options.gpu)
         self._coder.start()
         self.keeper.start()
         self.keeper.purge()

@@ -10,6 +10,7 @@ from app.gallery.index import exact
 from app.gallery.index.codes import Queries
 from app.gallery.index.exact import ExactSearch
 from app.gallery.index.fast import FastSearch
+from app.gallery.index.gpu import GpuShelf
 from app.gallery.index.pool import ScanPool
 from app.gallery.index.projection import locate
 from app.gallery.index.rescore import Ranked, rank
@@ -33,9 +34,10 @@ class Want:
 class SearchEngine:
     """The one way to search a view. Thread-safe."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, gpu: GpuShelf | None = None) -> None:
+        """`gpu` answers exact searches of what it holds."""
         self._pool = ScanPool(threads)
-        self._exact = ExactSearch(self._pool)
+        self._exact = ExactSearch(self._pool, gpu)
         self._fast = FastSearch(self._pool)
 
     def search(self, view: View, queries: Queries, wants: Sequence[Want]) -> list[Ranked]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.gallery.index.codes import Queries
+from app.gallery.index.gpu import GPU_ERROR, GpuShelf
 from app.gallery.index.pool import Numbered, ScanPool
 from app.gallery.index.rescore import Ranked, rank
 from app.gallery.index.scan import (
@@ -49,8 +50,9 @@ class Want:
 class ExactSearch:
     """Thread-safe; holds nothing but the means."""
 
-    def __init__(self, pool: ScanPool) -> None:
+    def __init__(self, pool: ScanPool, gpu: GpuShelf | None = None) -> None:
         self._pool = pool
+        self._gpu = gpu
         self._product = Product()
 
     def search(self, view: View, queries: Queries, wants: Sequence[Want]) -> list[Ranked]:
@@ -58,23 +60,29 @@ class ExactSearch:
         each = [queries.take(slice(n, n + 1)) for n in range(len(wants))]
         answers: list[Ranked | None] = [None] * len(wants)
         open_ = np.array([n for n, want in enumerate(wants) if want.allowed is None], np.int64)
-        if len(open_) >= BATCH_FROM:
-            k = max(OF_A_SHARE, *(4 * wants[n].k for n in open_))
-            for n, found in zip(open_, self._batch(view, queries.take(open_), k), strict=True):
+        k = max((OF_A_SHARE, *(4 * wants[n].k for n in open_)))
+        held = self._gpu.held(view.parts, k) if self._gpu else frozenset()
+        if len(open_) >= BATCH_FROM or (held and len(open_)):
+            lists = self._batch(view, queries.take(open_), k, held)
+            for n, found in zip(open_, lists, strict=True):
                 answers[n] = _proven(view, each[n], wants[n], found)
         return [
             self._alone(view, query, want) if answer is None else answer
             for query, want, answer in zip(each, wants, answers, strict=True)
         ]
 
-    def _batch(self, view: View, queries: Queries, k: int) -> list[Shortlist]:
+    def _batch(self, view: View, queries: Queries, k: int, held: frozenset[int]) -> list[Shortlist]:
+        by_gpu = self._gpu.scan(view.parts, held, queries, k) if self._gpu and held else None
+        elsewhere = held if by_gpu else frozenset()
+
         def work(share: Sequence[Numbered]) -> list[Shortlist]:
             scan = BatchScan(self._product, queries, k)
             for number, part in share:
-                scan.scan(number, part)
+                if number not in elsewhere:
+                    scan.scan(number, part)
             return scan.result()
 
-        shares = self._pool.over(view.parts, work)
+        shares = [*self._pool.over(view.parts, work), *zip(*by_gpu or (), strict=True)]
         return [Shortlist.join([share[n] for share in shares]) for n in range(len(queries))]
 
     def _alone(self, view: View, query: Queries, want: Want) -> Ranked:
@@ -101,7 +109,8 @@ class ExactSearch:
 
 def _proven(view: View, query: Queries, want: Want, found: Shortlist) -> Ranked | None:
     """The answer, if the candidates suffice to prove it."""
-    error = float(query.error(max((p.segment.residual for p in view.parts), default=0.0))[0])
+    residual = max((p.segment.residual for p in view.parts), default=0.0)
+    error = float(query.error(max(residual, GPU_ERROR))[0])
     step = float(query.step[0])
     hopeful = _hopeful(view, want, found.candidates, 2 * error / step)
     ranked = rank(view, query.unit[0], _with_spiky(view, want, hopeful))

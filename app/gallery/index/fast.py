@@ -35,7 +35,7 @@ class FastCoder:
 
     def code(self, segment: Segment) -> None:
         """Makes a sealed segment fast; the first one also trains the code book."""
-        unit = _unit(segment, slice(0, segment.rows))
+        unit = unit_vectors(segment)
         if not self._trained:
             self._quantizer.train(unit[:TRAINED_ON])
             self._trained = True
@@ -48,7 +48,9 @@ class FastCoder:
         segment.fast = scanner
 
 
-def _unit(segment: Segment, rows: slice) -> NDArray[np.float32]:
+def unit_vectors(segment: Segment) -> NDArray[np.float32]:
+    """Of all its rows, (N, D)."""
+    rows = slice(0, segment.rows)
     wide = segment.features[rows].astype(np.float32)
     unit: NDArray[np.float32] = wide * segment.inverse_norms[rows, None].astype(np.float32)
     return unit
