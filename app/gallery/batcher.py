@@ -1,9 +1,12 @@
-"""Searches that arrive while another runs are answered together, by one pass over memory."""
+"""Searches that arrive while another runs are answered together, by one pass over memory.
 
-import queue
+There is no thread for it: whoever comes first searches, and then tells the first of those who came
+meanwhile to search for all of them. A search by itself changes threads nowhere.
+"""
+
 import threading
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from app.errors import BusyError, NotReadyError
@@ -30,7 +33,9 @@ class _Waiting:
     query: Queries
     want: Want
     view: View | None
-    future: "Future[Found]" = field(default_factory=Future)
+    woken: threading.Event = field(default_factory=threading.Event)
+    """Answered, or the one to search next."""
+    answer: Found | Exception | None = None
 
     @property
     def key(self) -> tuple[int, bool]:
@@ -38,16 +43,16 @@ class _Waiting:
 
 
 class SearchBatcher:
-    """One thread that takes all that waits, gallery by gallery."""
+    """Takes all that waits, gallery by gallery. Thread-safe."""
 
     def __init__(self, engine: SearchEngine, bound: int) -> None:
         """More than `bound` waiting searches are refused at once."""
         self._engine = engine
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(bound)
-        self._closing = threading.Lock()
+        self._bound = bound
+        self._state = threading.Condition()
+        self._waiting: deque[_Waiting] = deque()
+        self._searching = False
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="gallery-search", daemon=True)
-        self._thread.start()
 
     def search(
         self, projection: Projection, query: Queries, want: Want, view: View | None = None
@@ -56,35 +61,50 @@ class SearchBatcher:
 
         Raises BusyError where too many wait.
         """
-        waiting = _Waiting(projection, query, want, view)
-        with self._closing:
-            if self._closed:
-                raise NotReadyError("the gallery is closing")
-            try:
-                self._queue.put_nowait(waiting)
-            except queue.Full:
-                raise BusyError("too many searches are waiting") from None
-        return waiting.future.result()
+        own = _Waiting(projection, query, want, view)
+        if not self._first(own):
+            own.woken.wait()
+        if own.answer is None:
+            self._search_for_all()
+        if isinstance(own.answer, Found):
+            return own.answer
+        raise own.answer or RuntimeError("whoever searches is among those who wait")
 
     def close(self) -> None:
-        with self._closing:
+        """What waits is answered before it returns."""
+        with self._state:
             self._closed = True
-        self._queue.put(None)
-        self._thread.join()
+            self._state.wait_for(lambda: not self._searching)
 
-    def _run(self) -> None:
-        while True:
-            taken = [self._queue.get()]
-            while len(taken) < MAX_BATCH and taken[-1] is not None:
-                try:
-                    taken.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
-            waiting = [one for one in taken if one is not None]
-            for key in dict.fromkeys(one.key for one in waiting):
-                self._answer([one for one in waiting if one.key == key])
-            if len(waiting) < len(taken):
-                return
+    def _first(self, own: _Waiting) -> bool:
+        with self._state:
+            if self._closed:
+                raise NotReadyError("the gallery is closing")
+            if len(self._waiting) >= self._bound:
+                raise BusyError("too many searches are waiting")
+            self._waiting.append(own)
+            first = not self._searching
+            self._searching = True
+        return first
+
+    def _search_for_all(self) -> None:
+        with self._state:
+            taken = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+        try:
+            for key in dict.fromkeys(one.key for one in taken):
+                self._answer([one for one in taken if one.key == key])
+        finally:
+            for one in taken:
+                one.woken.set()
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        with self._state:
+            if self._waiting:
+                self._waiting[0].woken.set()
+            else:
+                self._searching = False
+                self._state.notify_all()
 
     def _answer(self, group: Sequence[_Waiting]) -> None:
         try:
@@ -93,7 +113,7 @@ class SearchBatcher:
             answers = self._engine.search(view, queries, [one.want for one in group])
         except Exception as error:
             for one in group:
-                one.future.set_exception(error)
+                one.answer = error
             return
         for one, ranked in zip(group, answers, strict=True):
-            one.future.set_result(Found(ranked, view))
+            one.answer = Found(ranked, view)
