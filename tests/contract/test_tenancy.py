@@ -31,7 +31,7 @@ OTHERWISE = {
 _SQL = re.compile(r"\s*(SELECT|INSERT|REPLACE|UPDATE|DELETE|WITH)\s", re.IGNORECASE)
 _TABLE = re.compile(
     r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)(?:\s+(?:AS\s+)?(?!WHERE\b|SET\b|ON\b|JOIN\b|ORDER\b|"
-    r"INDEXED\b|VALUES\b|SELECT\b|INTERSECT\b|LIMIT\b|LEFT\b|INNER\b|CROSS\b|GROUP\b)(\w+))?",
+    r"NOT\b|INDEXED\b|VALUES\b|SELECT\b|INTERSECT\b|LIMIT\b|LEFT\b|INNER\b|CROSS\b|GROUP\b)(\w+))?",
     re.IGNORECASE,
 )
 
@@ -168,6 +168,7 @@ def test_a19_what_is_excepted_needs_to_be() -> None:
     [
         "SELECT id FROM faces WHERE owner = ? AND id = ?",
         "SELECT id FROM faces INDEXED BY f WHERE owner = ?1 AND gallery_id = ?2",
+        "SELECT id FROM faces NOT INDEXED WHERE owner = ? AND id = ?",
         "INSERT INTO faces (owner, id) VALUES (?, ?)",
         "UPDATE subjects SET faces = ? WHERE owner = ? AND id = ?",
         "SELECT s.key FROM subjects s JOIN faces f ON f.subject_id = s.id AND f.owner = s.owner"

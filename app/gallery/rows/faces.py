@@ -137,15 +137,14 @@ def by_ids(
     connection: sqlite3.Connection, gallery: Gallery, ids: Sequence[int]
 ) -> dict[int, StoredFace]:
     """Those of the ids that exist."""
-    found: dict[int, StoredFace] = {}
-    for id_ in ids:
-        row = connection.execute(
-            f"SELECT {_COLUMNS} FROM faces WHERE owner = ? AND gallery_id = ? AND id = ?",  # noqa: S608
-            (gallery.owner, gallery.id, id_),
-        ).fetchone()
-        if row is not None:
-            found[id_] = _face(gallery, row)
-    return found
+    # One statement for all: each would let other threads have the interpreter, and wait for it.
+    # By rowid: the planner would rather read through the gallery's index.
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM faces NOT INDEXED WHERE owner = ? AND gallery_id = ?"  # noqa: S608
+        " AND id IN (SELECT value FROM json_each(?))",
+        (gallery.owner, gallery.id, json.dumps(list(ids))),
+    )
+    return {one.id: one for one in (_face(gallery, row) for row in rows)}
 
 
 def features(connection: sqlite3.Connection, gallery: Gallery, subject_id: int) -> list[bytes]:
