@@ -20,7 +20,7 @@ from app.gallery.index.segment import Part
 
 BLOCK = 2048
 """Rows multiplied at once: 1 MB of codes at D = 512, which stays in the second-level cache."""
-BATCH_FROM = 6
+BATCH_FROM = 4
 """Probes from which the product is faster than FAISS."""
 
 
