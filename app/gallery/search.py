@@ -1,6 +1,7 @@
 """From a probe to subjects: filters, aggregates, and names instead of numbers."""
 
 import sqlite3
+import threading
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -21,6 +22,9 @@ from app.telemetry.meters import SILENT, Meters
 
 RERANKED = 50
 """Subjects by their nearest face among which `mean` and `norm_weighted` choose, at least."""
+
+READING = 2
+"""Searches whose answers are read from the database at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Searcher:
         self._meters = meters
         self._engine = SearchEngine(threads, store.options.gpu)
         self._batcher = SearchBatcher(self._engine, bound)
+        # Many threads that read at once take the interpreter from each other, and from the loop.
+        self._turn = threading.Semaphore(READING)
 
     def close(self) -> None:
         self._batcher.close()
@@ -60,7 +66,7 @@ class Searcher:
         wide = max(RERANKED, 5 * options.k)
         k = options.k if options.aggregate == "max" else wide
         found, fast = self._find(gallery, projection, query, k, options)
-        with self._store.read() as connection, one_state(connection):
+        with self._turn, self._store.read() as connection, one_state(connection):
             galleries.check_space(connection, gallery)
             scored, certain = self._scored(connection, gallery, query, found.ranked, options)
             matches = _named(connection, gallery, found.ranked, scored, options)
